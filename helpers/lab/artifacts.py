@@ -1,0 +1,190 @@
+"""The programs that come from Maven Central: what exactly they are, and how they reach this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+from jgo.maven import MavenContext
+
+from helpers.errors import ChecksumError, DownloadError, NotWritable
+
+_LIST = Path(__file__).parent / "conf" / "artifacts.txt"
+_AT_ONCE = 6
+_OFFLINE = (
+    "The first run needs the internet (about 225 MB). On a machine that has it run `lab prefetch --to DIR`, carry the "
+    "folder over, and run `lab prefetch --from DIR` here. Files that arrived are kept: running again goes on from there."
+)
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One file: Maven coordinates, size in bytes, SHA-256 in hex."""
+
+    service: str
+    group: str
+    name: str
+    version: str
+    classifier: str
+    packaging: str
+    size: int
+    sha256: str
+
+    @property
+    def filename(self) -> str:
+        """The file's name in the repository and in the cache."""
+        classifier = f"-{self.classifier}" if self.classifier else ""
+        return f"{self.name}-{self.version}{classifier}.{self.packaging}"
+
+    def path(self, cache: Path) -> Path:
+        """Where the file lies in the cache. Named by its digest too, so another version never shadows it."""
+        return cache / "artifacts" / self.sha256[:12] / self.filename
+
+
+def listed(*services: str) -> list[Artifact]:
+    """Return the artifacts of the named services (``kafka``, ``apicurio``, ``artemis``), or of all."""
+    artifacts = []
+    for line in _LIST.read_text(encoding="utf-8").splitlines():
+        if not line or line.startswith("#"):
+            continue
+        service, coordinates, size, sha256 = line.split("\t")
+        coordinates, _, packaging = coordinates.partition("@")
+        group, name, version, *classifier = coordinates.split(":")
+        if not services or service in services:
+            artifacts.append(
+                Artifact(service, group, name, version, "".join(classifier), packaging or "jar", int(size), sha256)
+            )
+    return artifacts
+
+
+def missing(artifacts: Iterable[Artifact], cache: Path) -> list[Artifact]:
+    """Return those not yet in the cache. What is there was verified when it arrived; its size is looked at again."""
+    unique = {each.sha256: each for each in artifacts}
+    return [each for each in unique.values() if not _present(each.path(cache), each.size)]
+
+
+def fetch(artifacts: Iterable[Artifact], cache: Path, *, advance: Progress = lambda _: None) -> None:
+    """Download what the cache lacks, several files at once; ``advance`` is called with bytes as they arrive.
+
+    A file enters the cache whole and verified, or not at all.
+
+    Raises:
+        DownloadError: No network, or the connection broke. Files that arrived before are kept.
+        ChecksumError: A file is not the one that was tested.
+        NotWritable: The cache folder cannot be written.
+    """
+    wanted = missing(artifacts, cache)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        futures = [pool.submit(_fetch_one, each, cache, advance) for each in wanted]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def copy(artifacts: Iterable[Artifact], source: Path, target: Path, *, advance: Progress = lambda _: None) -> None:
+    """Copy artifacts from one cache folder to another, verifying each: how a lab reaches a machine without a network.
+
+    Raises:
+        DownloadError: ``source`` lacks a file.
+        ChecksumError: A file in ``source`` is damaged.
+        NotWritable: ``target`` cannot be written.
+    """
+    for each in missing(artifacts, target):
+        origin = each.path(source)
+        if not origin.is_file():
+            raise DownloadError(
+                each.filename,
+                f"{source} does not hold it",
+                remedy=f"Run `lab prefetch --to {source}` on a machine with internet, with this version of the lessons.",
+            )
+        with _staging(target) as folder:
+            staged = Path(shutil.copyfile(origin, folder / each.filename))
+            _admit(each, staged, target)
+        advance(each.size)
+
+
+def unpacked(artifact: Artifact, cache: Path) -> Path:
+    """Return the folder with a ``tar.gz`` artifact's contents, unpacking it the first time.
+
+    Raises:
+        NotWritable: The cache folder cannot be written.
+    """
+    folder = artifact.path(cache).parent / "unpacked"
+    if not folder.is_dir():
+        with _staging(cache) as staging, tarfile.open(artifact.path(cache)) as archive:
+            archive.extractall(staging / "unpacked", filter="data")
+            _rename(staging / "unpacked", folder)
+    return folder
+
+
+def _fetch_one(artifact: Artifact, cache: Path, advance: Progress) -> None:
+    from jgo.maven._resolver import PythonResolver  # noqa: PLC0415  jgo shows a download's progress only through it
+
+    class _Meter:
+        def __init__(self, _name: str, _total: int) -> None: ...
+        def __enter__(self) -> Progress:
+            return advance
+
+        def __exit__(self, *_: object) -> None: ...
+
+    with _staging(cache) as folder:
+        maven = MavenContext(resolver=PythonResolver(progress_callback=_Meter), repo_cache=folder, timeout=30)
+        component = maven.project(artifact.group, artifact.name).at_version(artifact.version)
+        try:
+            staged = component.artifact(artifact.classifier, artifact.packaging).resolve()
+        except (requests.RequestException, RuntimeError) as error:
+            reason = "no connection" if isinstance(error, requests.ConnectionError) else type(error).__name__
+            raise DownloadError(artifact.filename, reason, remedy=_OFFLINE) from error
+        except OSError as error:
+            raise NotWritable(cache, reason=error.strerror or str(error)) from error
+        _admit(artifact, staged, cache)
+
+
+def _admit(artifact: Artifact, staged: Path, cache: Path) -> None:
+    if staged.stat().st_size < artifact.size:
+        raise DownloadError(artifact.filename, "the connection broke off half-way", remedy=_OFFLINE)
+    with staged.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != artifact.sha256:
+        raise ChecksumError(artifact.filename, expected=artifact.sha256, found=found)
+    _rename(staged, artifact.path(cache))
+
+
+def _present(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
+def _rename(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source.replace(target)
+    except OSError:
+        if not target.exists():  # two labs may unpack the same archive at once; the first one wins
+            raise
+
+
+@contextmanager
+def _staging(cache: Path) -> Iterator[Path]:
+    """A folder on the cache's own disk, gone afterwards: a rename from it into the cache is atomic."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.mkdtemp(prefix=".arriving-", dir=cache)
+    except OSError as error:
+        raise NotWritable(cache, reason=error.strerror or str(error)) from error
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,113 @@
+"""Where a service is and how to speak to it: plain values and dicts for the clients, secrets masked when shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+_SECRETS = ("password", "secret", "token", "user.info", "key.pem")
+_MASK = "********"
+
+
+class Masked(dict[str, Any]):
+    """A client's configuration dict that prints ``********`` where a secret stands.
+
+    Real values go to the client; ``conf | {...}`` stays masked, ``{**conf}`` is a plain dict.
+    """
+
+    def __repr__(self) -> str:
+        shown = {key: _MASK if _is_secret(key) and value else value for key, value in self.items()}
+        return repr(shown)
+
+    __str__ = __repr__
+
+    def __or__(self, other: dict[str, Any]) -> Masked:  # type: ignore[override]
+        return Masked({**self, **other})
+
+    def copy(self) -> Masked:
+        """Return a copy that masks its secrets too."""
+        return Masked(self)
+
+
+def _is_secret(key: str) -> bool:
+    return any(word in key.lower() for word in _SECRETS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MqttEndpoint:
+    """An MQTT broker's address. ``tls`` is None, or the keyword arguments of paho's ``client.tls_set``."""
+
+    host: str
+    port: int
+    provider: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: dict[str, Any] | None = None
+
+    @property
+    def address(self) -> str:
+        """The broker's address as people write it."""
+        return f"{'mqtts' if self.tls is not None else 'mqtt'}://{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfluxEndpoint:
+    """An InfluxDB's address. A token (2.x, 3) or a username and password (1.x), or neither."""
+
+    url: str
+    provider: str
+    database: str = "generators"
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+
+    @property
+    def address(self) -> str:
+        """The address as people write it."""
+        return self.url
+
+
+@dataclass(frozen=True, kw_only=True)
+class KafkaEndpoint:
+    """A Kafka cluster: ``conf`` is what every confluent-kafka client takes."""
+
+    conf: Masked
+    provider: str
+
+    @property
+    def address(self) -> str:
+        """The bootstrap servers."""
+        return str(self.conf["bootstrap.servers"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistryEndpoint:
+    """A schema registry: ``conf`` is what ``SchemaRegistryClient`` takes."""
+
+    conf: Masked
+    provider: str
+
+    @property
+    def address(self) -> str:
+        """The registry's URL."""
+        return str(self.conf["url"])
+
+
+Endpoint = MqttEndpoint | KafkaEndpoint | RegistryEndpoint | InfluxEndpoint
+
+LOOPBACK = "127.0.0.1"
+REGISTRY_PATH = "/apis/ccompat/v7"
+
+
+def local(service: str, *, port: int, provider: str) -> Endpoint:
+    """Return the endpoint of a service on this machine, listening on the loopback interface."""
+    match service:
+        case "mqtt":
+            return MqttEndpoint(host=LOOPBACK, port=port, provider=provider)
+        case "kafka":
+            return KafkaEndpoint(conf=Masked({"bootstrap.servers": f"{LOOPBACK}:{port}"}), provider=provider)
+        case "registry":
+            url = f"http://{LOOPBACK}:{port}{REGISTRY_PATH}"
+            return RegistryEndpoint(conf=Masked({"url": url}), provider=provider)
+        case _:
+            return InfluxEndpoint(url=f"http://{LOOPBACK}:{port}", provider=provider)
