@@ -1,0 +1,1 @@
+"""The tests. A package, so that tests can share code: ``from tests.notebooks import anatomy``."""

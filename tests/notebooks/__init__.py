@@ -1,0 +1,1 @@
+"""Every lesson, read as a document (``anatomy``) and run as a program (``execution``)."""

@@ -1,0 +1,339 @@
+"""What every lesson looks like, as rules. A rule is a function: a lesson in, sentences about what is wrong out."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import nbformat
+import nbformat.v4
+
+from helpers.paths import NOTEBOOKS, ROOT
+
+KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+TAGS = {"exercise", "check", "solution", "predict", "reveal"}
+CLOSING = ["Recap", "What breaks in production", "Next", "Sources"]
+HEADER = re.compile(r"^\*Run All: \d+ s \(measured\) · allow \d+ min \(an estimate\)\*$", re.MULTILINE)
+SOLUTION = re.compile(
+    r"\A<details>\s*<summary>Solution</summary>\n\n(?P<before>.*?)```python\n(?P<code>.*?)```\n(?P<after>.*?)\n</details>\s*\Z",
+    re.DOTALL,
+)
+LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)(?:\s+\"[^\"]*\")?\)")
+# Names on the package index that are imported under another name.
+IMPORTED_AS = {"paho-mqtt": "paho", "confluent-kafka": "confluent_kafka"}
+# The learner writes a bridge by hand in lesson 7; only then does the packaged one appear.
+FIRST_LESSON_WITH_BRIDGE = 7
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One notebook: its path, its text as stored, and its cells."""
+
+    path: Path
+    text: str
+
+    @classmethod
+    def read(cls, path: Path) -> Lesson:
+        return cls(path=path, text=path.read_text(encoding="utf-8"))
+
+    @property
+    def number(self) -> str:
+        return self.path.name[:2]
+
+    @property
+    def notebook(self) -> Any:
+        return nbformat.v4.reads(self.text)  # joins lines, and changes nothing else
+
+    @property
+    def cells(self) -> list[Any]:
+        return list(self.notebook.cells)
+
+    @property
+    def markdown(self) -> str:
+        return "\n\n".join(cell.source for cell in self.cells if cell.cell_type == "markdown")
+
+    @property
+    def introduction(self) -> str:
+        """Everything before the first code cell."""
+        parts = []
+        for cell in self.cells:
+            if cell.cell_type == "code":
+                break
+            parts.append(cell.source)
+        return "\n\n".join(parts)
+
+
+def lessons() -> list[Lesson]:
+    """Every lesson in the repository, in order."""
+    return [Lesson.read(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
+
+
+def tags(cell: Any) -> list[str]:
+    """A cell's tags; an untagged cell has none."""
+    return list(cell.metadata.get("tags", []))
+
+
+def solution(cell: Any) -> str | None:
+    """The code in a solution cell, or ``None`` when the cell is not shaped as a solution."""
+    match = SOLUTION.match(cell.source)
+    return match["code"] if match and cell.source.count("```") == 2 else None
+
+
+def with_solutions(notebook: Any) -> Any:
+    """A copy of ``notebook`` in which each exercise holds its solution, as if the learner had copied it there.
+
+    Raises ``ValueError`` when a solution cell is not shaped as one.
+    """
+    copy = nbformat.from_dict(notebook)
+    for place, cell in enumerate(copy.cells):
+        if "exercise" in tags(cell):
+            code = solution(copy.cells[place + 2])
+            if code is None:
+                raise ValueError(f"the solution of cell {cell.id!r} has no single python fence inside <details>")
+            cell.source = code.rstrip("\n")
+    return copy
+
+
+def no_outputs(lesson: Lesson) -> Iterator[str]:
+    """The repository stores no outputs: they age, they bloat, and they hide what a reader would see himself."""
+    for cell in lesson.cells:
+        if cell.cell_type == "code" and (cell.outputs or cell.execution_count is not None):
+            yield f"cell {cell.id!r} keeps an output or an execution count"
+
+
+def metadata(lesson: Lesson) -> Iterator[str]:
+    notebook = lesson.notebook
+    if (notebook.nbformat, notebook.nbformat_minor) != (4, 5):
+        yield f"format {notebook.nbformat}.{notebook.nbformat_minor}, not 4.5"
+    if notebook.metadata != {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}:
+        yield f"metadata {dict(notebook.metadata)}"
+    for cell in lesson.cells:
+        if set(cell.metadata) - {"tags"}:
+            yield f"cell {cell.id!r} has metadata besides tags: {dict(cell.metadata)}"
+        if "attachments" in cell:
+            yield f"cell {cell.id!r} has an attachment; keep pictures as files"
+
+
+def ids(lesson: Lesson) -> Iterator[str]:
+    """Readable ids make a readable diff and a readable test failure."""
+    seen = [cell.get("id", "") for cell in lesson.cells]
+    for each in sorted(set(seen)):
+        if seen.count(each) > 1:
+            yield f"id {each!r} is used {seen.count(each)} times"
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", each):
+            yield f"id {each!r} is not words in lower case joined by hyphens"
+        elif re.fullmatch(r"(?=.*\d)[0-9a-f]{8}(-[0-9a-f]{4}){0,3}(-[0-9a-f]{12})?", each):
+            yield f"id {each!r} was made by a machine; give it a readable one"
+
+
+def normalised(lesson: Lesson) -> Iterator[str]:
+    """Stored as Jupyter stores it, so that saving a lesson unchanged changes nothing."""
+    if lesson.text != nbformat.writes(lesson.notebook) + "\n":
+        yield "not stored as Jupyter stores it; `python -m tests.notebooks.tidy` does"
+
+
+def title(lesson: Lesson) -> Iterator[str]:
+    first = lesson.cells[0]
+    if first.cell_type != "markdown" or not re.match(rf"# {lesson.number} · \S", first.source):
+        yield f"the first cell does not begin with '# {lesson.number} · Title'"
+    if re.findall(r"^# ", without_code(lesson.markdown), re.MULTILINE)[1:]:
+        yield "more than one title"
+    if len(HEADER.findall(first.source)) != 1:
+        yield "the first cell lacks the line '*Run All: NN s (measured) · allow NN min (an estimate)*'"
+
+
+def picture(lesson: Lesson) -> Iterator[str]:
+    if not re.search(rf"!\[[^\]]{{10,}}\]\(pictures/{lesson.number}\.svg\)", lesson.introduction):
+        yield f"no picture of the pipeline: ![what it shows](pictures/{lesson.number}.svg)"
+
+
+def objectives(lesson: Lesson) -> Iterator[str]:
+    block = re.search(r"You will[^\n]*\n+((?:[-*] .*(?:\n  .*)*\n?)+)", lesson.introduction)
+    count = len(re.findall(r"^[-*] ", block[1], re.MULTILINE)) if block else 0
+    if not 3 <= count <= 4:
+        yield f"'You will' lists {count} outcomes, not 3 or 4"
+
+
+def needs(lesson: Lesson) -> Iterator[str]:
+    block = re.search(r"You need[^\n]*\n+((?:\|.*\|\n?)+)", lesson.introduction)
+    if not block:
+        yield "'You need' has no table"
+        return
+    if lesson.number != "00" and not re.search(r"\]\(\d\d_\w+\.ipynb\).*\b(necessary|helpful)\b", block[1]):
+        yield "the 'You need' table names no earlier lesson with 'necessary' or 'helpful'"
+    for each in re.findall(r"\((\d\d)_\w+\.ipynb\)", block[1]):
+        if each >= lesson.number:
+            yield f"it needs lesson {each}, which is not an earlier one"
+
+
+def closing(lesson: Lesson) -> Iterator[str]:
+    headings = re.findall(r"^## (.+?)\s*$", without_code(lesson.markdown), re.MULTILINE)
+    if headings[-len(CLOSING) :] != CLOSING:
+        yield f"it closes with {headings[-len(CLOSING) :]}, not {CLOSING}"
+
+
+def tag_order(lesson: Lesson) -> Iterator[str]:
+    """Exercise, check, solution: three cells in a row. A prediction, then its reveal."""
+    cells = lesson.cells
+    for cell in cells:
+        if len(tags(cell)) > 1 or set(tags(cell)) - TAGS:
+            yield f"cell {cell.id!r} has the tags {tags(cell)}"
+    kinds = [(tags(cell) or [""])[0] for cell in cells]
+    yield from _followed(kinds, cells, ["exercise", "check", "solution"], {"solution": "markdown"})
+    yield from _followed(kinds, cells, ["predict", "reveal"], {})
+    if not 2 <= kinds.count("exercise") <= 4:
+        yield f"{kinds.count('exercise')} exercises, not two to four"
+    if "predict" not in kinds:
+        yield "nothing to predict before it is run"
+
+
+def _followed(kinds: list[str], cells: list[Any], run: list[str], types: dict[str, str]) -> Iterator[str]:
+    for place, kind in enumerate(kinds):
+        if kind not in run:
+            continue
+        begin = place - run.index(kind)
+        if begin < 0 or kinds[begin : begin + len(run)] != run:
+            yield f"cell {cells[place].id!r} is not part of {' → '.join(run)}, one directly after the other"
+        if cells[place].cell_type != types.get(kind, "code"):
+            yield f"cell {cells[place].id!r}, a {kind}, is a {cells[place].cell_type} cell"
+
+
+def solutions(lesson: Lesson) -> Iterator[str]:
+    """JupyterLab renders a fence inside ``<details>`` only with blank lines round it."""
+    for cell in lesson.cells:
+        if "solution" not in tags(cell):
+            continue
+        if solution(cell) is None:
+            yield f"solution {cell.id!r} has not exactly one ```python fence inside <details>"
+        elif not re.search(r"\n\n```python\n.*\n```\n\n", cell.source, re.DOTALL):
+            yield f"solution {cell.id!r} lacks a blank line before or after its fence"
+
+
+def links(lesson: Lesson) -> Iterator[str]:
+    yield from broken_links(lesson.markdown, lesson.path.parent)
+
+
+def imports(lesson: Lesson) -> Iterator[str]:
+    """The standard library, what ``pyproject.toml`` lists, and ``helpers``: nothing a learner would have to install."""
+    allowed = {*sys.stdlib_module_names, "helpers", *distributions()}
+    for name in imported(lesson):
+        if name.split(".")[0] not in allowed:
+            yield f"it imports {name}, which is not a dependency in pyproject.toml"
+        if any(part.startswith("_") and part != "__future__" for part in name.split(".")):
+            yield f"it imports {name}, which is private"
+        if name.startswith("helpers.bridge") and int(lesson.number) < FIRST_LESSON_WITH_BRIDGE:
+            yield f"it imports {name} before the learner has written a bridge"
+
+
+def plain_python(lesson: Lesson) -> Iterator[str]:
+    """No ``%`` magics and no ``!`` shell lines: they differ between machines, and tools cannot read them."""
+    for cell in lesson.cells:
+        if cell.cell_type == "code":
+            try:
+                parsed(cell.source)
+            except SyntaxError as error:
+                yield f"cell {cell.id!r}, line {error.lineno}: {error.msg}"
+
+
+def linted(lesson: Lesson) -> Iterator[str]:
+    """As it stands, and again with each solution in its exercise's place."""
+    yield from ruff(lesson.path, lesson.text, "as it stands")
+    if not list(solutions(lesson)) and not list(tag_order(lesson)):
+        yield from ruff(lesson.path, nbformat.writes(with_solutions(lesson.notebook)), "with its solutions")
+
+
+def ruff(path: Path, text: str, what: str) -> Iterator[str]:
+    """Complaints of ``ruff check`` and ``ruff format`` about notebook ``text``, under the settings for ``path``."""
+    name = str(NOTEBOOKS / path.name)
+    for arguments in (["check", "--output-format=concise"], ["format", "--check"]):
+        command = [sys.executable, "-m", "ruff", *arguments, "--quiet", "--stdin-filename", name, "-"]
+        run = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
+        if run.returncode:
+            yield f"{what}, ruff {arguments[0]} complains:\n{run.stdout}{run.stderr}"
+
+
+def without_code(markdown: str) -> str:
+    """``markdown`` without its fenced blocks and code spans, where ``#`` and ``[]()`` mean something else."""
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```", "", markdown, flags=re.DOTALL | re.MULTILINE))
+
+
+def broken_links(markdown: str, folder: Path) -> Iterator[str]:
+    """Links in ``markdown``, a file in ``folder``, that lead nowhere inside the repository."""
+    targets = [match["target"] for match in LINK.finditer(without_code(markdown))]
+    targets += re.findall(r"(?:src|href)=\"([^\"]+)\"", without_code(markdown))
+    for target in targets:
+        if re.match(r"(https|mailto):", target) or target.startswith("#"):
+            continue
+        if re.match(r"\w+:", target):
+            yield f"link to {target}: use https"
+            continue
+        file = (folder / unquote(target.split("#")[0])).resolve()
+        if not file.is_relative_to(ROOT.resolve()) or not file.exists():
+            yield f"link to {target}: nothing is there"
+
+
+def parsed(code: str) -> ast.Module:
+    """Syntax tree of a cell, in which ``await`` may stand outside a function."""
+    flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    tree = compile(code, "<cell>", "exec", flags=flags, dont_inherit=True)
+    if not isinstance(tree, ast.Module):
+        raise TypeError(type(tree))
+    return tree
+
+
+def imported(lesson: Lesson) -> list[str]:
+    """Full names of the modules a lesson imports, in its cells and in its solutions; ``from a import b`` is ``a.b``."""
+    sources = [cell.source for cell in lesson.cells if cell.cell_type == "code"]
+    sources += [code for cell in lesson.cells if "solution" in tags(cell) and (code := solution(cell))]
+    names: list[str] = []
+    for source in sources:
+        try:
+            names += import_names(parsed(source))
+        except SyntaxError:
+            continue  # plain_python's business
+    return names
+
+
+def import_names(tree: ast.AST) -> list[str]:
+    """Full names of what a syntax tree imports; ``from a import b`` is ``a.b``, since ``b`` may be a module."""
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names]
+    return names
+
+
+def distributions() -> set[str]:
+    """Import names of the project's own dependencies."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    names = {re.split(r"[\[=<>~;! ]", each)[0] for each in listed}
+    return {IMPORTED_AS.get(name, name.replace("-", "_")) for name in names} | {"IPython"}
+
+
+RULES: list[Callable[[Lesson], Iterator[str]]] = [
+    no_outputs,
+    metadata,
+    ids,
+    normalised,
+    title,
+    picture,
+    objectives,
+    needs,
+    closing,
+    tag_order,
+    solutions,
+    links,
+    imports,
+    plain_python,
+    linted,
+]

@@ -1,0 +1,98 @@
+"""The smallest lesson that keeps every rule. It needs no broker, so that the harness itself can be tested quickly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from helpers.paths import NOTEBOOKS
+from tests.notebooks.anatomy import KERNELSPEC, Lesson
+
+INTRODUCTION = """\
+# 02 · A sample
+
+*Run All: 1 s (measured) · allow 5 min (an estimate)*
+
+One sentence.
+
+![Where this lesson sits in the pipeline](pictures/02.svg)
+
+**You will**
+
+- see one thing
+- do one thing
+- know one thing
+
+**You need**
+
+| lesson | |
+|---|---|
+| [01 · Emergency generators](01_emergency_generators.ipynb) | helpful |
+"""
+
+SOLUTION = """\
+<details><summary>Solution</summary>
+
+```python
+Path("done-{number}").touch()
+```
+
+</details>"""
+
+CHECK = """\
+done("The file is there.") if Path("done-{number}").exists() else not_yet("There is no file.", "Make one.")"""
+
+CLOSING = """\
+## Recap
+
+One thing.
+
+## What breaks in production
+
+Files.
+
+## Next
+
+Nothing.
+
+## Sources
+
+- [The specification](https://docs.oasis-open.org/mqtt/mqtt/v5.0/mqtt-v5.0.html)
+"""
+
+
+def notebook() -> Any:
+    """A new sample, which a test may spoil."""
+    return new_notebook(
+        metadata={"kernelspec": KERNELSPEC, "language_info": {"name": "python"}},
+        cells=[
+            new_markdown_cell(INTRODUCTION, id="introduction"),
+            new_code_cell(
+                "from pathlib import Path\n\nfrom helpers.checks.result import done, not_yet",
+                id="connect",
+            ),
+            new_code_cell('prediction = None  # "a" or "b"', id="predict-one", metadata={"tags": ["predict"]}),
+            new_code_cell('print("It is a.")', id="reveal-one", metadata={"tags": ["reveal"]}),
+            *(cell for number in "12" for cell in _exercise(number)),
+            new_markdown_cell(CLOSING, id="closing"),
+        ],
+    )
+
+
+def _exercise(number: str) -> list[Any]:
+    return [
+        new_code_cell(
+            f'# Make a file named "done-{number}".', id=f"exercise-{number}", metadata={"tags": ["exercise"]}
+        ),
+        new_code_cell(CHECK.format(number=number), id=f"check-{number}", metadata={"tags": ["check"]}),
+        new_markdown_cell(SOLUTION.format(number=number), id=f"solution-{number}", metadata={"tags": ["solution"]}),
+    ]
+
+
+def lesson(changed: Any = None) -> Lesson:
+    """The sample, or a changed one, as a lesson on disk would be read."""
+    text = nbformat.writes(changed or notebook()) + "\n"
+    return Lesson(path=Path(NOTEBOOKS) / "02_sample.ipynb", text=text)
