@@ -123,3 +123,26 @@ class LabBusy(LabError):
             f"Another `lab` command has been busy with {folder} for {seconds:.0f} s.",
             remedy="Wait for it to end. If none is running, delete the file `lock` in that folder.",
         )
+
+
+class OutOfRangeError(LessonError):
+    """A number that cannot be: ``quantity`` was given ``value``, and must lie from ``low`` to ``high`` (``unit``)."""
+
+    def __init__(self, quantity: str, value: object, low: float, high: float, unit: str = "") -> None:
+        self.quantity = quantity
+        self.value = value
+        self.low = low
+        self.high = high
+        self.unit = unit
+        super().__init__(
+            f"{quantity} cannot be {value!r}",
+            remedy=f"Give a number from {low:g} to {high:g} {unit}".rstrip() + ".",
+        )
+
+
+class FleetError(LessonError):
+    """Something was asked of the generator fleet that it cannot do; ``generator_id`` names the generator, if one."""
+
+    def __init__(self, cause: str, *, remedy: str = "", generator_id: str = "") -> None:
+        self.generator_id = generator_id
+        super().__init__(cause, remedy=remedy)

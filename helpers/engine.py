@@ -1,0 +1,255 @@
+"""One emergency generator: its engine, tank and sensors.
+
+Everything that changes does so at known moments: once a minute (demand, weather, mains), at the edges of a fault, and
+when the tank runs dry. Between them all rates are constant, so each stretch is solved exactly. That is why fuel burnt
+*is* the integral of the burn rate, and why it does not matter into how many steps a day is cut.
+
+The consumption is a published chart (``helpers.fuel``). The other numbers are round ones of ours, chosen to lie where
+the instruments of real sets of this size do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from random import Random
+
+from helpers import faults
+from helpers.errors import FleetError
+from helpers.faults import Episode, Fault
+from helpers.fuel import in_range, litres_per_hour, rated_range
+
+HEATED_C = 40.0
+"""A standing engine's coolant is kept this warm, so that it can take load at once."""
+WARM_UP_S, COOL_DOWN_S = 240.0, 2700.0
+"""Time constants: after this long, 63 % of the way to the new temperature is done."""
+
+_DEMAND = {
+    "data centre": (0.65, 0.05),
+    "telecom mast": (0.60, 0.05),
+    "hospital": (0.55, 0.15),
+    "cold store": (0.60, 0.15),
+    "water works": (0.55, 0.20),
+}
+"""Share of the rated power a kind of site asks for: mean, and swing between day and night."""
+_OTHER_DEMAND = (0.45, 0.20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where a generator stands and how big it is: one row of ``data/sites.csv``."""
+
+    id: str
+    name: str
+    kind: str
+    lat: float
+    lon: float
+    rated_kw: float
+    tank_litres: float
+
+    def __post_init__(self) -> None:
+        in_range(f"The latitude of {self.id}", self.lat, -90, 90, "degrees")
+        in_range(f"The longitude of {self.id}", self.lon, -180, 180, "degrees")
+        in_range(f"The rated power of {self.id}", self.rated_kw, *rated_range(), "kW")
+        in_range(f"The tank of {self.id}", self.tank_litres, 1, 1e6, "litres")
+
+
+def swing(time: datetime) -> float:
+    """The day's rhythm from -1 (3 in the morning) to 1 (3 in the afternoon), UTC."""
+    hours = time.hour + time.minute / 60 + time.second / 3600
+    return math.cos((hours - 15) * math.pi / 12)
+
+
+def ambient(time: datetime) -> float:
+    """Air temperature in °C: 12 ± 6 with the time of day."""
+    return 12 + 6 * swing(time)
+
+
+class Generator:
+    """A generator at ``site``, on a virtual clock that starts at ``start`` and moves only when told.
+
+    Left alone it follows its site: it runs while the mains are out and carries what the site asks for. ``start``,
+    ``stop`` and ``set_load`` take it in hand, ``follow_site`` gives it back. ``outages`` is the share of the time, from
+    0 to 1, that the mains are out.
+
+    Look, in litres: ``fuel``, ``burnt``, ``leaked``, ``stolen``, ``refuelled``. These are the truth; what the sensors
+    say of it is ``measure()``.
+    """
+
+    def __init__(self, site: Site, *, seed: int, start: datetime, outages: float = 1.0) -> None:
+        self.site = site
+        self.id = site.id
+        self.epoch = start
+        self.clock = 0.0
+        # Seeded by name, so a generator behaves the same in a fleet of six and in one of ten thousand.
+        self._random = random = Random(f"{seed}/{site.id}")  # noqa: S311 - a simulation, not a secret
+        self._outages = outages
+        self._ripples = [(random.uniform(600, 1800), random.uniform(0, math.tau)) for _ in range(2)]
+        self._mains_cycle = (random.uniform(6, 18) * 3600, random.random())
+        self.fuel = site.tank_litres * random.uniform(0.55, 0.95)
+        self.initial_fuel = self.fuel
+        self.burnt = self.leaked = self.stolen = self.refuelled = 0.0
+        self.episodes: list[Episode] = []
+        self.running = False
+        self._hand_running: bool | None = None
+        self._hand_load: float | None = None
+        self._last: tuple[float, float, float] | None = None
+        self._settle()
+        self.temperature = self._target
+
+    @property
+    def time(self) -> datetime:
+        """Where the virtual clock stands."""
+        return self.epoch + timedelta(seconds=self.clock)
+
+    @property
+    def load_kw(self) -> float:
+        """The electric load in kW; 0 when the engine stands. Setting it is ``set_load``."""
+        return self._load if self.running else 0.0
+
+    @load_kw.setter
+    def load_kw(self, kilowatts: float) -> None:
+        self.set_load(kilowatts)
+
+    @property
+    def burn_rate(self) -> float:
+        """Litres per hour at this moment; 0 when the engine stands."""
+        return litres_per_hour(self._load, self.site.rated_kw) if self.running else 0.0
+
+    @property
+    def pressure(self) -> float:
+        """Oil pressure in kPa; 0 when the engine stands. Hot oil is thin, so warm engines show less."""
+        if not self.running:
+            return 0.0
+        return 480 - 2 * (self.temperature - HEATED_C) + 40 * self._load / self.site.rated_kw
+
+    @property
+    def faults(self) -> frozenset[Fault]:
+        """The faults that are on at this moment."""
+        return frozenset(self._active)
+
+    def start(self) -> None:
+        """Start the engine by hand. Raises ``FleetError`` when the tank is empty."""
+        if self.fuel <= 0:
+            raise FleetError(f"{self.id} cannot start: its tank is empty", remedy="Refuel it.", generator_id=self.id)
+        self._hand_running = True
+        self._settle()
+
+    def stop(self) -> None:
+        """Stop the engine by hand, whatever the mains do."""
+        self._hand_running = False
+        self._settle()
+
+    def set_load(self, kilowatts: float) -> None:
+        """Hold the load at ``kilowatts``, from 0 to the rated power; it applies whenever the engine runs."""
+        self._hand_load = in_range(f"The load of {self.id}", kilowatts, 0, self.site.rated_kw, "kW")
+        self._settle()
+
+    def follow_site(self) -> None:
+        """Undo ``start``, ``stop`` and ``set_load``: run when the mains are out, carry what the site asks for."""
+        self._hand_running = self._hand_load = None
+        self._settle()
+
+    def refuel(self, litres: float = math.inf) -> float:
+        """Fill in ``litres`` or what fits, as the nozzle shuts off at the brim; gives back the litres taken."""
+        wanted = in_range("The fuel to fill in", litres, 0, math.inf, "litres")
+        taken = min(wanted, self.site.tank_litres - self.fuel)
+        self.fuel += taken
+        self.refuelled += taken
+        self._settle()
+        return taken
+
+    def switch_on(
+        self, fault: Fault | str, *, after: float = 0, lasting: float = math.inf, severity: float = 1
+    ) -> None:
+        """Put a fault on: ``after`` seconds from now, for ``lasting`` seconds. ``Fault`` says what severity means."""
+        after = in_range("The delay of a fault", after, 0, 1e9, "seconds")
+        in_range("The duration of a fault", lasting, 0, math.inf, "seconds")
+        severity = in_range("The severity of a fault", severity, 0, 1000)
+        began = self.time + timedelta(seconds=after)
+        ended = None if lasting > 1e9 else began + timedelta(seconds=lasting)  # noqa: PLR2004 - thirty years: for good
+        episode = Episode(generator_id=self.id, fault=Fault(fault), began=began, ended=ended, severity=severity)
+        self.episodes.append(episode)
+        self._settle()
+
+    def switch_off(self, fault: Fault | str) -> None:
+        """End a fault now, and forget what was planned of it for later. What it did so far stays on record."""
+        fault, now = Fault(fault), self.time
+        past = [e for e in self.episodes if e.fault is not fault or e.began < now]
+        self.episodes = [replace(e, ended=now) if e.fault is fault and e.covers(now) else e for e in past]
+        self._settle()
+
+    def advance(self, seconds: float) -> None:
+        """Let ``seconds`` of virtual time pass."""
+        until = self.clock + seconds
+        while self.clock < until:
+            drain = self._burn + self._leak + self._theft
+            dry = self.clock + self.fuel / drain if drain else math.inf
+            end = min(until, self._next_change, dry)
+            span = end - self.clock
+            self.burnt += self._burn * span
+            self.leaked += self._leak * span
+            self.stolen += self._theft * span
+            self.fuel = 0.0 if end == dry else self.fuel - drain * span
+            self.temperature += (self._target - self.temperature) * -math.expm1(-span / self._inertia)
+            self.clock = end
+            if end in (self._next_change, dry):
+                self._settle()
+
+    def measure(self) -> tuple[float, float, float] | None:
+        """What the sensors say: coolant °C (to 0.1), oil kPa (to 0.1), fuel litres (to 0.01); None in a dropout.
+
+        A fuel gauge that sees a hundredth of a litre is finer than a real one; a minute's burn shows on it.
+        """
+        active = self._active
+        if Fault.DROPOUT in active:
+            return None
+        if Fault.STUCK in active and self._last is not None:
+            return self._last
+        temperature, pressure, fuel = self.temperature, self.pressure, self.fuel
+        if Fault.NOISE in active:
+            severity, gauss = active[Fault.NOISE], self._random.gauss
+            temperature += gauss(0, severity * faults.NOISE_DEGREES)
+            pressure = max(0.0, pressure + gauss(0, severity * faults.NOISE_KPA))
+            fuel = max(0.0, fuel + gauss(0, severity * faults.NOISE_TANK_SHARE * self.site.tank_litres))
+        self._last = round(temperature, 1), round(pressure, 1), round(fuel, 2)
+        return self._last
+
+    def _demand(self, time: datetime) -> float:
+        """What the site asks for in kW: the day's rhythm and two slow ripples of its own."""
+        mean, amplitude = _DEMAND.get(self.site.kind, _OTHER_DEMAND)
+        ripple = sum(math.sin(math.tau * self.clock / period + phase) for period, phase in self._ripples)
+        return self.site.rated_kw * (mean + amplitude * swing(time) + 0.04 * ripple)
+
+    def _mains_are_out(self) -> bool:
+        period, phase = self._mains_cycle
+        return (self.clock / period + phase) % 1 < self._outages
+
+    def _edges(self) -> Iterator[float]:
+        """The moments at which something changes next, in seconds on the clock."""
+        yield (self.clock // 60 + 1) * 60
+        for episode in self.episodes:
+            for moment in (episode.began, episode.ended):
+                if moment is not None:
+                    yield (moment - self.epoch).total_seconds()
+
+    def _settle(self) -> None:
+        """Work out every rate anew; they hold until ``_next_change``."""
+        time = self.time
+        self._active = {e.fault: e.severity for e in self.episodes if e.covers(time)}
+        self._next_change = min(edge for edge in self._edges() if edge > self.clock)
+        wanted = self._mains_are_out() if self._hand_running is None else self._hand_running
+        self.running = wanted and self.fuel > 0
+        self._load = self._demand(time) if self._hand_load is None else self._hand_load
+        has_fuel = self.fuel > 0
+        self._burn = self.burn_rate / 3600
+        self._leak = has_fuel * self._active.get(Fault.LEAK, 0) * faults.LEAK_LITRES_PER_HOUR / 3600
+        self._theft = has_fuel * self._active.get(Fault.THEFT, 0) * faults.THEFT_LITRES_PER_HOUR / 3600
+        if self.running:
+            warm = 76 + 12 * self._load / self.site.rated_kw + 0.2 * ambient(time)
+            self._target = warm + self._active.get(Fault.OVERHEATING, 0) * faults.OVERHEATING_DEGREES
+            self._inertia = WARM_UP_S
+        else:
+            self._target, self._inertia = max(HEATED_C, ambient(time)), COOL_DOWN_S
