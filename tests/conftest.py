@@ -1,0 +1,106 @@
+"""What all tests share: a lab of their own, names nobody else uses, and skips that fail where nothing may be missing.
+
+The lab lives in a temporary folder and listens on free ports, so a lab that runs already is never touched. It is begun
+when the first test asks for it. Its MQTT broker is Mosquitto where that is installed, else Artemis; ``--mqtt`` chooses.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# On a machine that must have every part, a skipped test is a failed one, unless its reason begins like this.
+BY_DESIGN = "by design: "
+KEPT = {"LAB_CACHE", "LAB_CI"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--mqtt",
+        choices=["native", "embedded"],
+        default=None,
+        help="MQTT broker of the tests' lab: native (Mosquitto) or embedded (Artemis)",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Any:
+    report = yield
+    return _no_skips(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Any:
+    report = yield
+    return _no_skips(report)
+
+
+def _no_skips(report: Any) -> Any:
+    if os.environ.get("LAB_CI") and report.skipped and not hasattr(report, "wasxfail"):
+        reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+        if BY_DESIGN not in reason:
+            report.outcome = "failed"
+            report.longrepr = f"{reason}\nLAB_CI is set: nothing may be missing here."
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clean_environment() -> Iterator[None]:
+    """No ``LAB_*`` variable of the person who runs the tests reaches a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in [each for each in os.environ if each.startswith("LAB_") and each not in KEPT]:
+            patch.delenv(variable)
+        yield
+
+
+@pytest.fixture(scope="session")
+def lab_env(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config, _clean_environment: None
+) -> Iterator[dict[str, str]]:
+    """The environment in which ``lab``, a kernel or ``lab.connect()`` finds the tests' lab, which is up.
+
+    Use it for programs that a test starts; in the test's own process take :func:`here`.
+    """
+    from helpers import lab  # noqa: PLC0415  unit tests need no lab
+
+    home = tmp_path_factory.mktemp("lab")
+    env = {**os.environ, "LAB_HOME": str(home), "LAB_PORTS": "any", "LAB_INFLUXDB_PROVIDER": "none"}
+    if provider := pytestconfig.getoption("--mqtt"):
+        env["LAB_MQTT_PROVIDER"] = provider
+    settings = lab.Settings.from_environment(env)
+    try:
+        lab.up(settings)
+        yield env
+    finally:
+        lab.down(settings)
+
+
+@pytest.fixture(scope="session")
+def here(lab_env: dict[str, str]) -> Iterator[Any]:
+    """The tests' lab as a lesson sees it: ``here.mqtt``, ``here.kafka``, ``here.registry``, ``here.ns``."""
+    from helpers import lab  # noqa: PLC0415
+
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, value in lab_env.items():
+            if variable.startswith("LAB_"):
+                patch.setenv(variable, value)
+        yield lab.connect()
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    """Make names that no other test uses: ``unique("readings")`` is ``readings-3f9c2a17``."""
+    return lambda word: f"{word}-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture(scope="session")
+def artifacts() -> Path:
+    """Where a test keeps what a person may want to look at. Git ignores it."""
+    folder = Path(os.environ.get("LAB_ARTIFACTS") or Path(__file__).parent.parent / "artifacts")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

