@@ -11,60 +11,21 @@ the instruments of real sets of this size do.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 
 from helpers import faults
 from helpers.errors import FleetError
 from helpers.faults import Episode, Fault
-from helpers.fuel import in_range, litres_per_hour, rated_range
+from helpers.fuel import in_range, litres_per_hour
+from helpers.sites import Site, ambient
 
-HEATED_C = 40.0
-"""A standing engine's coolant is kept this warm, so that it can take load at once."""
+HEATER_C = 28.0
+"""A heater keeps a standing engine's coolant this far above the air, so that it can take load at once."""
 WARM_UP_S, COOL_DOWN_S = 240.0, 2700.0
 """Time constants: after this long, 63 % of the way to the new temperature is done."""
-
-_DEMAND = {
-    "data centre": (0.65, 0.05),
-    "telecom mast": (0.60, 0.05),
-    "hospital": (0.55, 0.15),
-    "cold store": (0.60, 0.15),
-    "water works": (0.55, 0.20),
-}
-"""Share of the rated power a kind of site asks for: mean, and swing between day and night."""
-_OTHER_DEMAND = (0.45, 0.20)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """Where a generator stands and how big it is: one row of ``data/sites.csv``."""
-
-    id: str
-    name: str
-    kind: str
-    lat: float
-    lon: float
-    rated_kw: float
-    tank_litres: float
-
-    def __post_init__(self) -> None:
-        in_range(f"The latitude of {self.id}", self.lat, -90, 90, "degrees")
-        in_range(f"The longitude of {self.id}", self.lon, -180, 180, "degrees")
-        in_range(f"The rated power of {self.id}", self.rated_kw, *rated_range(), "kW")
-        in_range(f"The tank of {self.id}", self.tank_litres, 1, 1e6, "litres")
-
-
-def swing(time: datetime) -> float:
-    """The day's rhythm from -1 (3 in the morning) to 1 (3 in the afternoon), UTC."""
-    hours = time.hour + time.minute / 60 + time.second / 3600
-    return math.cos((hours - 15) * math.pi / 12)
-
-
-def ambient(time: datetime) -> float:
-    """Air temperature in °C: 12 ± 6 with the time of day."""
-    return 12 + 6 * swing(time)
+_FOR_GOOD_S = 1e9
 
 
 class Generator:
@@ -123,7 +84,7 @@ class Generator:
         """Oil pressure in kPa; 0 when the engine stands. Hot oil is thin, so warm engines show less."""
         if not self.running:
             return 0.0
-        return 480 - 2 * (self.temperature - HEATED_C) + 40 * self._load / self.site.rated_kw
+        return 560 - 2 * self.temperature + 40 * self._load / self.site.rated_kw
 
     @property
     def faults(self) -> frozenset[Fault]:
@@ -164,22 +125,34 @@ class Generator:
     def switch_on(
         self, fault: Fault | str, *, after: float = 0, lasting: float = math.inf, severity: float = 1
     ) -> None:
-        """Put a fault on: ``after`` seconds from now, for ``lasting`` seconds. ``Fault`` says what severity means."""
+        """Put a fault on ``after`` seconds from now, for ``lasting`` seconds; it replaces what it overlaps.
+
+        ``Fault`` says what ``severity``, from 0.01 to 1000, means.
+        """
         after = in_range("The delay of a fault", after, 0, 1e9, "seconds")
         in_range("The duration of a fault", lasting, 0, math.inf, "seconds")
-        severity = in_range("The severity of a fault", severity, 0, 1000)
-        began = self.time + timedelta(seconds=after)
-        ended = None if lasting > 1e9 else began + timedelta(seconds=lasting)  # noqa: PLR2004 - thirty years: for good
-        episode = Episode(generator_id=self.id, fault=Fault(fault), began=began, ended=ended, severity=severity)
+        severity = in_range("The severity of a fault", severity, 0.01, 1000)
+        fault, began = Fault(fault), self.time + timedelta(seconds=after)
+        ended = began + timedelta(seconds=lasting) if lasting < _FOR_GOOD_S else None
+        self._clear(fault, began, ended)
+        episode = Episode(generator_id=self.id, fault=fault, began=began, ended=ended, severity=severity)
         self.episodes.append(episode)
         self._settle()
 
     def switch_off(self, fault: Fault | str) -> None:
         """End a fault now, and forget what was planned of it for later. What it did so far stays on record."""
-        fault, now = Fault(fault), self.time
-        past = [e for e in self.episodes if e.fault is not fault or e.began < now]
-        self.episodes = [replace(e, ended=now) if e.fault is fault and e.covers(now) else e for e in past]
+        self._clear(Fault(fault), self.time, None)
         self._settle()
+
+    def _clear(self, fault: Fault, began: datetime, ended: datetime | None) -> None:
+        """Cut short, or drop, the episodes of ``fault`` that would overlap a new one."""
+        kept = []
+        for episode in self.episodes:
+            if episode.fault is not fault or (ended is not None and episode.began >= ended):
+                kept.append(episode)
+            elif episode.began < began:
+                kept.append(replace(episode, ended=began) if episode.covers(began) else episode)
+        self.episodes = kept
 
     def advance(self, seconds: float) -> None:
         """Let ``seconds`` of virtual time pass."""
@@ -217,39 +190,28 @@ class Generator:
         self._last = round(temperature, 1), round(pressure, 1), round(fuel, 2)
         return self._last
 
-    def _demand(self, time: datetime) -> float:
-        """What the site asks for in kW: the day's rhythm and two slow ripples of its own."""
-        mean, amplitude = _DEMAND.get(self.site.kind, _OTHER_DEMAND)
+    def _demand(self) -> float:
+        """What the site asks for in kW, with two slow ripples of this generator's own."""
         ripple = sum(math.sin(math.tau * self.clock / period + phase) for period, phase in self._ripples)
-        return self.site.rated_kw * (mean + amplitude * swing(time) + 0.04 * ripple)
-
-    def _mains_are_out(self) -> bool:
-        period, phase = self._mains_cycle
-        return (self.clock / period + phase) % 1 < self._outages
-
-    def _edges(self) -> Iterator[float]:
-        """The moments at which something changes next, in seconds on the clock."""
-        yield (self.clock // 60 + 1) * 60
-        for episode in self.episodes:
-            for moment in (episode.began, episode.ended):
-                if moment is not None:
-                    yield (moment - self.epoch).total_seconds()
+        return self.site.demand(self.time) + 0.04 * ripple * self.site.rated_kw
 
     def _settle(self) -> None:
         """Work out every rate anew; they hold until ``_next_change``."""
-        time = self.time
+        time, (period, phase) = self.time, self._mains_cycle
         self._active = {e.fault: e.severity for e in self.episodes if e.covers(time)}
-        self._next_change = min(edge for edge in self._edges() if edge > self.clock)
-        wanted = self._mains_are_out() if self._hand_running is None else self._hand_running
-        self.running = wanted and self.fuel > 0
-        self._load = self._demand(time) if self._hand_load is None else self._hand_load
+        moments = (moment for e in self.episodes for moment in (e.began, e.ended) if moment is not None)
+        edges = (edge for moment in moments if (edge := (moment - self.epoch).total_seconds()) > self.clock)
+        self._next_change = min([(self.clock // 60 + 1) * 60, *edges])
+        mains_are_out = (self.clock / period + phase) % 1 < self._outages
         has_fuel = self.fuel > 0
+        self.running = has_fuel and (mains_are_out if self._hand_running is None else self._hand_running)
+        self._load = self._demand() if self._hand_load is None else self._hand_load
         self._burn = self.burn_rate / 3600
         self._leak = has_fuel * self._active.get(Fault.LEAK, 0) * faults.LEAK_LITRES_PER_HOUR / 3600
         self._theft = has_fuel * self._active.get(Fault.THEFT, 0) * faults.THEFT_LITRES_PER_HOUR / 3600
         if self.running:
-            warm = 76 + 12 * self._load / self.site.rated_kw + 0.2 * ambient(time)
+            warm = 74 + 12 * self._load / self.site.rated_kw + 0.3 * ambient(time)
             self._target = warm + self._active.get(Fault.OVERHEATING, 0) * faults.OVERHEATING_DEGREES
             self._inertia = WARM_UP_S
         else:
-            self._target, self._inertia = max(HEATED_C, ambient(time)), COOL_DOWN_S
+            self._target, self._inertia = ambient(time) + HEATER_C, COOL_DOWN_S

@@ -14,7 +14,6 @@ import csv
 import math
 from functools import cache, lru_cache
 from numbers import Real
-from typing import cast
 
 from helpers.errors import OutOfRangeError
 from helpers.paths import DATA
@@ -23,9 +22,6 @@ LITRES_PER_US_GALLON = 3.785411784
 """Exact: 231 cubic inches of 2.54 cm."""
 
 _COLUMNS = ("quarter_gal_h", "half_gal_h", "three_quarter_gal_h", "full_gal_h")
-
-Curve = tuple[float, float, float, float, float]
-"""Litres per hour at 0, ¼, ½, ¾ and full load."""
 
 
 def in_range(quantity: str, value: object, low: float, high: float, unit: str = "") -> float:
@@ -36,37 +32,33 @@ def in_range(quantity: str, value: object, low: float, high: float, unit: str = 
 
 
 @cache
-def chart() -> dict[float, Curve]:
-    """The chart in litres per hour: one curve for each rating (kW), smallest first."""
-    with (DATA / "consumption.csv").open(encoding="utf-8", newline="") as file:
-        rows = {float(row["rated_kw"]): [float(row[column]) for column in _COLUMNS] for row in csv.DictReader(file)}
+def chart() -> dict[float, tuple[float, ...]]:
+    """The chart in litres per hour: for each rating (kW), the burn at 0, ¼, ½, ¾ and full load."""
     curves = {}
-    for rated_kw, (quarter, half, three_quarters, full) in sorted(rows.items()):
-        gallons = (2 * quarter - half, quarter, half, three_quarters, full)
-        curves[rated_kw] = cast("Curve", tuple(rate * LITRES_PER_US_GALLON for rate in gallons))
+    with (DATA / "consumption.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            quarter, half, *rest = (float(row[column]) * LITRES_PER_US_GALLON for column in _COLUMNS)
+            curves[float(row["rated_kw"])] = (2 * quarter - half, quarter, half, *rest)
     return curves
 
 
 def rated_range() -> tuple[float, float]:
     """The smallest and the largest rating (kW) that the chart knows."""
-    ratings = list(chart())
-    return ratings[0], ratings[-1]
+    return min(chart()), max(chart())
 
 
 @lru_cache(maxsize=1024)
-def curve(rated_kw: float) -> Curve:
+def curve(rated_kw: float) -> tuple[float, ...]:
     """Litres per hour at 0, ¼, ½, ¾ and full load of a generator rated ``rated_kw``.
 
     Raises ``OutOfRangeError`` outside the chart: it is not drawn on where nobody measured.
     """
-    low, high = rated_range()
-    rated_kw = in_range("The rated power", rated_kw, low, high, "kW")
+    rated_kw = in_range("The rated power", rated_kw, *rated_range(), "kW")
     curves = chart()
     below = max(rating for rating in curves if rating <= rated_kw)
     above = min(rating for rating in curves if rating >= rated_kw)
     share = (rated_kw - below) / (above - below) if above > below else 0.0
-    points = (a + share * (b - a) for a, b in zip(curves[below], curves[above], strict=True))
-    return cast("Curve", tuple(points))
+    return tuple(a + share * (b - a) for a, b in zip(curves[below], curves[above], strict=True))
 
 
 def litres_per_hour(load_kw: float, rated_kw: float) -> float:

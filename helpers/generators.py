@@ -9,23 +9,20 @@ whoever wants one a second waits a second.
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from random import Random
-from typing import Self
 
-from helpers.engine import Generator, Site
+from helpers.engine import Generator
 from helpers.errors import FleetError
 from helpers.faults import Episode, Fault
 from helpers.fuel import in_range
-from helpers.paths import DATA
+from helpers.sites import Site, first_sites, known_sites
 
-__all__ = ["Episode", "Fault", "Fleet", "Generator", "Reading", "Site", "sites"]
+__all__ = ["Episode", "Fault", "Fleet", "Generator", "Reading", "Site", "known_sites"]
 
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)
 """Where a fleet's clock starts unless told otherwise: a Monday morning."""
@@ -74,41 +71,6 @@ class Reading:
         return [("seq", str(self.seq)), ("time", time), ("boot", self.boot)]
 
 
-@cache
-def sites() -> tuple[Site, ...]:
-    """The sites of ``data/sites.csv``, in the order of the file."""
-    with (DATA / "sites.csv").open(encoding="utf-8", newline="") as file:
-        return tuple(
-            Site(
-                id=row["id"],
-                name=row["name"],
-                kind=row["kind"],
-                lat=float(row["lat"]),
-                lon=float(row["lon"]),
-                rated_kw=float(row["rated_kw"]),
-                tank_litres=float(row["tank_litres"]),
-            )
-            for row in csv.DictReader(file)
-        )
-
-
-def _sites_for(size: int) -> Iterator[Site]:
-    """The first ``size`` sites; past the end of the file, further generators a stone's throw from the same ones."""
-    known = sites()
-    for index in range(size):
-        site, lap = known[index % len(known)], index // len(known)
-        if lap:
-            turn = lap * 2.4
-            site = replace(
-                site,
-                id=f"G-{index + 1:03d}",
-                name=f"{site.name} {lap + 1}",
-                lat=round(site.lat + 0.004 * math.sin(turn), 4),
-                lon=round(site.lon + 0.004 * math.cos(turn), 4),
-            )
-        yield site
-
-
 class Fleet:
     """``size`` generators, ``G-001`` onwards, of which the first stand at the sites of ``data/sites.csv``.
 
@@ -117,46 +79,33 @@ class Fleet:
     0 means nobody comes. ``start`` is where the clock starts, and the only thing besides the seed that readings depend
     on. Give ``start=datetime.now(UTC)`` when the time becomes a Kafka record's timestamp: retention goes by it and
     deletes what looks a year old. A new start is also a new ``boot``, so that a second run is not taken for a repeat.
+    ``sites``, when given, replaces ``size``.
 
-    Raises ``OutOfRangeError`` for a number that cannot be.
+    Raises ``OutOfRangeError`` for a number that cannot be, ``FleetError`` for the rest.
     """
 
-    def __init__(
-        self, size: int = 6, *, seed: int = 7, start: datetime = START, outages: float = 1.0, refuel_at: float = 0.0
-    ) -> None:
-        in_range("The size of the fleet", size, 1, 1_000_000, "generators")
-        self._build(_sites_for(size), seed=seed, start=start, outages=outages, refuel_at=refuel_at)
-
-    @classmethod
-    def from_sites(
-        cls,
-        sites: Iterable[Site],
+    def __init__(  # noqa: PLR0913 - all but one are given by name
+        self,
+        size: int = 6,
         *,
         seed: int = 7,
         start: datetime = START,
         outages: float = 1.0,
         refuel_at: float = 0.0,
-    ) -> Self:
-        """A fleet of one generator at each of ``sites``. Raises ``FleetError`` when there is none, or one twice."""
-        fleet = cls.__new__(cls)
-        fleet._build(sites, seed=seed, start=start, outages=outages, refuel_at=refuel_at)
-        return fleet
-
-    def _build(self, sites: Iterable[Site], *, seed: int, start: datetime, outages: float, refuel_at: float) -> None:
+        sites: Iterable[Site] | None = None,
+    ) -> None:
+        in_range("The size of the fleet", size, 1, 1_000_000, "generators")
         in_range("The share of outages", outages, 0, 1)
-        self._refuel_at = in_range("The share to refuel at", refuel_at, 0, 1)
         if start.tzinfo is None:
             raise FleetError("The start has no time zone", remedy="Use datetime.now(UTC), or give tzinfo=UTC.")
-        self.start = start
+        places = list(first_sites(size) if sites is None else sites)
+        self.start = start.astimezone(UTC)
         self.clock = 0.0
-        self.generators: dict[str, Generator] = {}
-        for site in sites:
-            if site.id in self.generators:
-                raise FleetError(f"Two sites are called {site.id}", generator_id=site.id)
-            self.generators[site.id] = Generator(site, seed=seed, start=start, outages=outages)
-        if not self.generators:
-            raise FleetError("A fleet without a site has nothing to say", remedy="Give at least one.")
-        self._boots = Random(f"{seed}/{start.isoformat()}")  # noqa: S311 - a name, not a secret
+        self._refuel_at = in_range("The share to refuel at", refuel_at, 0, 1)
+        self.generators = {site.id: Generator(site, seed=seed, start=self.start, outages=outages) for site in places}
+        if not len(places) == len(self.generators) > 0:
+            raise FleetError("The sites are none, or two of them share an id", remedy="Give each an id of its own.")
+        self._boots = Random(f"{seed}/{self.start.isoformat()}")  # noqa: S311 - a name, not a secret
         self._boot = dict.fromkeys(self.generators, self._new_boot())
         self._seq = dict.fromkeys(self.generators, 0)
 
@@ -196,7 +145,9 @@ class Fleet:
                 generator.refuel()
             measured = generator.measure()
             if measured is not None:
-                result.append(self._reading(generator, measured, time))
+                site = generator.site
+                self._seq[site.id] = seq = self._seq[site.id] + 1
+                result.append(Reading(site.id, site.lat, site.lon, *measured, seq, time, self._boot[site.id]))
         return result
 
     def readings(self, seconds: float = math.inf, *, every: float = 1.0) -> Iterator[Reading]:
@@ -234,8 +185,3 @@ class Fleet:
     def truth(self) -> list[Episode]:
         """Every fault there was, is, or is planned, oldest first: what a detector's finds are compared with."""
         return sorted((e for generator in self for e in generator.episodes), key=lambda e: (e.began, e.generator_id))
-
-    def _reading(self, generator: Generator, measured: tuple[float, float, float], time: datetime) -> Reading:
-        self._seq[generator.id] = seq = self._seq[generator.id] + 1
-        site = generator.site
-        return Reading(site.id, site.lat, site.lon, *measured, seq, time, self._boot[site.id])
