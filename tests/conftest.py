@@ -67,11 +67,21 @@ def lab_env(
     Use it for programs that a test starts; in the test's own process take :func:`here`.
     """
     from helpers import lab  # noqa: PLC0415  unit tests need no lab
+    from helpers.lab.programs import on_path  # noqa: PLC0415
 
-    home = tmp_path_factory.mktemp("lab")
-    env = {**os.environ, "LAB_HOME": str(home), "LAB_PORTS": "any", "LAB_INFLUXDB_PROVIDER": "none"}
-    if provider := pytestconfig.getoption("--mqtt"):
-        env["LAB_MQTT_PROVIDER"] = provider
+    mqtt = pytestconfig.getoption("--mqtt") or ("native" if on_path("mosquitto") else "embedded")
+    if mqtt == "native" and not on_path("mosquitto"):
+        pytest.skip("Mosquitto is not installed")
+    env = {
+        **os.environ,
+        "LAB_HOME": str(tmp_path_factory.mktemp("lab")),
+        "LAB_PORTS": "any",
+        "LAB_MQTT_PROVIDER": mqtt,
+        # Never somebody's containers.
+        "LAB_KAFKA_PROVIDER": "embedded",
+        "LAB_REGISTRY_PROVIDER": "embedded",
+        "LAB_INFLUXDB_PROVIDER": "native" if on_path("influxd") else "none",
+    }
     settings = lab.Settings.from_environment(env)
     try:
         lab.up(settings)

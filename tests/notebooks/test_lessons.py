@@ -1,0 +1,77 @@
+"""Every lesson, run: untouched it finishes and every check says not yet; with its solutions every check says ✅."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from helpers import lab
+from helpers.lab import lessons as table
+from tests.notebooks import brokers, execution
+from tests.notebooks.anatomy import Lesson, lessons, with_solutions
+
+NAMESPACE = "ana"
+LESSONS = pytest.mark.parametrize("lesson", lessons(), ids=lambda each: each.path.stem)
+
+# Each cell may take a minute; a lesson has many.
+pytestmark = pytest.mark.timeout(900)
+
+
+def untouched(lesson: Lesson, env: dict[str, str]) -> None:
+    executed = execution.run(lesson.notebook, env=env)
+    answers = execution.answers(executed)
+    assert answers
+    assert [answer for answer in answers if not answer.not_yet] == []
+    assert execution.complaints(executed) == []
+
+
+@LESSONS
+def test_an_untouched_lesson_finishes_and_every_check_says_not_yet(lesson: Lesson, lab_env: dict[str, str]) -> None:
+    untouched(lesson, lab_env)
+
+
+@LESSONS
+def test_a_solved_lesson_passes_and_leaves_only_names_it_owns(
+    lesson: Lesson, here: Any, lab_env: dict[str, str]
+) -> None:
+    """In a namespace, as on a shared cluster: everything new begins with it, belongs to the lesson, and goes at a reset."""
+    row = table.find(lesson.number)
+    ns = f"{NAMESPACE}-"
+    before = brokers.names(here)
+
+    executed = execution.run(with_solutions(lesson.notebook), env={**lab_env, "LAB_NAMESPACE": NAMESPACE})
+
+    assert [answer for answer in execution.answers(executed) if not answer.passed] == []
+    made = brokers.names(here) - before
+    assert {(kind, name) for kind, name in made if not row.owned(name, ns)} == set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAB_NAMESPACE", NAMESPACE)
+        lab.connect(lesson=lesson.number)
+    assert brokers.names(here) - before == set()
+
+
+@pytest.mark.slow
+@LESSONS
+def test_a_lesson_says_not_yet_again_after_it_was_solved(lesson: Lesson, lab_env: dict[str, str]) -> None:
+    """A check counts only what happened since the lesson's first cell, not what an earlier run left."""
+    execution.run(with_solutions(lesson.notebook), env=lab_env)
+    untouched(lesson, lab_env)
+
+
+def test_the_table_of_lessons_lists_every_notebook() -> None:
+    stored = {lesson.path.name for lesson in lessons()}
+    assert {row.file for row in table.LESSONS.values()} == stored
+
+
+@LESSONS
+def test_a_lesson_has_the_title_in_the_table(lesson: Lesson) -> None:
+    row = table.find(lesson.number)
+    assert lesson.cells[0].source.startswith(f"# {row.number} · {row.title}\n")
+
+
+def test_no_two_lessons_own_the_same_word() -> None:
+    words = [word for row in table.LESSONS.values() for word in row.owns]
+    assert len(words) == len(set(words))
+    assert not [(a, b) for a in words for b in words if a != b and b.startswith(a) and b[len(a)] in "-_./"]
