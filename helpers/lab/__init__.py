@@ -1,0 +1,12 @@
+"""The lab: a real MQTT broker, Kafka and schema registry on this machine in seconds, or the ones you bring.
+
+Lessons need two names: :func:`connect` gives addresses and configuration, :func:`scratch` a private broker to break.
+The ``lab`` command uses the rest.
+"""
+
+from helpers.lab.here import Here, connect
+from helpers.lab.lifecycle import Status, down, status, up
+from helpers.lab.private import Scratch, scratch
+from helpers.lab.settings import Settings
+
+__all__ = ["Here", "Scratch", "Settings", "Status", "connect", "down", "scratch", "status", "up"]

@@ -1,0 +1,82 @@
+"""The lessons, and the names each one owns on the brokers: what ``lab reset`` may delete, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from helpers.errors import ConfigurationError
+from helpers.paths import NOTEBOOKS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """One lesson. ``owns`` are first words of MQTT topics, Kafka topics, groups and subjects, without namespace.
+
+    A name belongs to the lesson if it is such a word, or begins with one followed by ``-``, ``_``, ``.`` or ``/``.
+    ``sessions`` are the client ids whose MQTT sessions outlive their connection.
+    """
+
+    number: str
+    title: str
+    file: str
+    owns: tuple[str, ...]
+    sessions: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """The notebook."""
+        return NOTEBOOKS / self.file
+
+    def owned(self, name: str, ns: str) -> bool:
+        """Whether ``name``, as it stands on a broker, is this lesson's in the namespace ``ns``."""
+        if not name.startswith(ns):
+            return False
+        rest = name.removeprefix(ns)
+        return any(rest == word or (rest.startswith(word) and rest[len(word)] in "-_./") for word in self.owns)
+
+
+LESSONS = {
+    each.number: each
+    for each in (
+        Lesson(number="00", title="Start here", file="00_start_here.ipynb", owns=("hello",)),
+        Lesson(number="01", title="Emergency generators", file="01_emergency_generators.ipynb", owns=("fleet",)),
+        Lesson(
+            number="02",
+            title="Publish with MQTT",
+            file="02_publish_with_mqtt.ipynb",
+            owns=("emergency_generator", "generators"),
+        ),
+        Lesson(number="03", title="Delivery in MQTT", file="03_delivery_in_mqtt.ipynb", owns=("delivery",)),
+        Lesson(number="04", title="Kafka is a log", file="04_kafka_is_a_log.ipynb", owns=("log",)),
+        Lesson(
+            number="05",
+            title="The schema registry",
+            file="05_the_schema_registry.ipynb",
+            owns=("plain-readings", "typed-readings", "tank-readings", "mixed-readings", "service-readings"),
+        ),
+        Lesson(
+            number="06",
+            title="Topics, two ways",
+            file="06_topics_two_ways.ipynb",
+            owns=("sites", "regions", "depot", "yards", "design"),
+        ),
+        Lesson(number="07", title="Bridge by hand", file="07_bridge_by_hand.ipynb", owns=("bridge",)),
+        Lesson(number="08", title="Talk back", file="08_talk_back.ipynb", owns=("commands",)),
+        Lesson(number="09", title="What the analysts see", file="09_what_the_analysts_see.ipynb", owns=("analysts",)),
+    )
+}
+
+
+def find(number: str) -> Lesson:
+    """Return a lesson by its number, ``"2"`` and ``"02"`` alike.
+
+    Raises:
+        ConfigurationError: There is no such lesson.
+    """
+    wanted = number.zfill(2)
+    if wanted not in LESSONS:
+        raise ConfigurationError(
+            "lesson", f"there is no lesson {number!r}", remedy=f"Choose from {', '.join(LESSONS)}."
+        )
+    return LESSONS[wanted]

@@ -1,0 +1,54 @@
+"""TCP ports on the loopback interface: which are free, and who holds the others."""
+
+from __future__ import annotations
+
+import socket
+
+import psutil
+
+from helpers.lab.endpoints import LOOPBACK
+
+_TRIES = 200
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on ``port``, on the loopback interface, now."""
+    with socket.socket() as probe:
+        # Without it a port whose last connection just closed looks taken for a minute; the brokers set it too.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+            probe.listen()
+        except OSError:
+            return False
+    return True
+
+
+def any_free() -> int:
+    """Return a free port that the system picks."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def next_free(port: int, *, but: set[int]) -> int:
+    """Return ``port`` or the first free one after it that is not in ``but``."""
+    for candidate in range(port, port + _TRIES):
+        if candidate not in but and is_free(candidate):
+            return candidate
+    return any_free()
+
+
+def holder(port: int) -> str:
+    """Say who listens on ``port``: ``mosquitto (pid 42)``, or what little the system tells."""
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.AccessDenied:
+        return "another program"
+    for each in connections:
+        if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == port and each.pid:
+            try:
+                return f"{psutil.Process(each.pid).name()} (pid {each.pid})"
+            except psutil.NoSuchProcess:
+                break
+    return "another program"

@@ -1,0 +1,188 @@
+"""The programs behind the services: which configuration each gets, and the command that starts it.
+
+The settings a reader may want to know are in ``conf/``; only ports, folders and users are added here.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from helpers.errors import LabError, ServiceDied
+from helpers.lab import artifacts, java
+from helpers.lab.endpoints import LOOPBACK
+from helpers.lab.processes import tail
+
+CONF = Path(__file__).parent / "conf"
+# Debian hides mosquitto here from ordinary users.
+_SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+_QUICK_START = ["-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-Xshare:auto"]
+_FORMAT_WITHIN = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Where one program runs: its folder, its ports (the service's own first), its log, settings of one's choice."""
+
+    folder: Path
+    cache: Path
+    ports: tuple[int, ...]
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def log(self) -> Path:
+        """What the program printed."""
+        return self.folder / "log.txt"
+
+    def write(self, template: str, lines: Mapping[str, object], *, between: str = "=") -> Path:
+        """Write ``conf/template`` plus ``lines`` and the chosen settings into the folder; the last word counts."""
+        text = (CONF / template).read_text(encoding="utf-8")
+        added = "".join(f"{key}{between}{value}\n" for key, value in {**lines, **self.settings}.items())
+        target = self.folder / template
+        target.write_text(f"{text}\n# Added by the lab.\n{added}", encoding="utf-8")
+        return target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A way to provide a service: how to prepare and start it, what it downloads, how many ports it takes."""
+
+    name: str
+    title: str
+    command: Callable[[Site], list[str]]
+    artifacts: str = ""
+    ports: int = 1
+    grace: float = 8.0
+
+
+def on_path(program: str) -> str | None:
+    """Return where ``program`` is, looking into the sbin folders too."""
+    return shutil.which(program) or shutil.which(program, path=_SBIN)
+
+
+def _mosquitto(site: Site) -> list[str]:
+    program = on_path("mosquitto")
+    if program is None:
+        raise LabError(
+            "Mosquitto is not installed.",
+            service="mqtt",
+            remedy="Install it (Debian: `apt install mosquitto`), or unset LAB_MQTT_PROVIDER: the lab brings a broker.",
+        )
+    data = site.folder / "data"
+    data.mkdir(exist_ok=True)
+    lines = {
+        "listener": f"{site.ports[0]} {LOOPBACK}",
+        "persistence_location": f"{data}/",
+        # Started by root it would become the user mosquitto, who may not write here.
+        "user": getpass.getuser(),
+    }
+    return [program, "-c", str(site.write("mosquitto.conf", lines, between=" "))]
+
+
+def _artemis(site: Site) -> list[str]:
+    (site.folder / "etc").mkdir(exist_ok=True)
+    data = site.folder / "data"
+    lines = {
+        "acceptorConfigurations.mqtt.params.host": LOOPBACK,
+        "acceptorConfigurations.mqtt.params.port": site.ports[0],
+        "journalDirectory": data / "journal",
+        "bindingsDirectory": data / "bindings",
+        "pagingDirectory": data / "paging",
+        "largeMessagesDirectory": data / "large",
+    }
+    site.write("artemis.properties", lines).replace(site.folder / "etc" / "broker.properties")
+    main = "org.apache.activemq.artemis.core.server.embedded.Main"
+    return [*_jvm("-Xmx256m", *_logging()), "-cp", _jars("artemis", site.cache), main, str(site.folder)]
+
+
+def _kafka(site: Site) -> list[str]:
+    port, controller = site.ports
+    lines = {
+        "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
+        "controller.quorum.voters": f"1@{LOOPBACK}:{controller}",
+        "log.dirs": site.folder / "data",
+    }
+    conf = site.write("kafka.properties", lines)
+    jars = _jars("kafka", site.cache)
+    if not (site.folder / "data" / "meta.properties").exists():
+        _format(jars, conf, site)
+    return [*_jvm("-Xmx512m", *_logging()), "-cp", jars, "kafka.Kafka", str(conf)]
+
+
+def _format(jars: str, conf: Path, site: Site) -> None:
+    cluster = uuid.uuid4().hex[:22]
+    tool = [*_jvm("-Xmx128m", "-XX:TieredStopAtLevel=1"), "-cp", jars, "kafka.tools.StorageTool"]
+    with site.log.open("ab") as log:
+        answer = subprocess.run(
+            [*tool, "format", "-t", cluster, "-c", conf],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            timeout=_FORMAT_WITHIN,
+            check=False,
+        )
+    if answer.returncode:
+        raise ServiceDied("Kafka", exit_code=answer.returncode, log=site.log, log_tail=tail(site.log))
+
+
+def _apicurio(site: Site) -> list[str]:
+    port, management = site.ports
+    (archive,) = artifacts.listed("apicurio")
+    lines = {
+        "quarkus.http.host": LOOPBACK,
+        "quarkus.http.port": port,
+        # It cannot be switched off, and would listen on every interface.
+        "quarkus.management.host": LOOPBACK,
+        "quarkus.management.port": management,
+        "apicurio.datasource.url": f"jdbc:h2:file:{site.folder / 'data' / 'registry'}",
+    }
+    conf = site.write("apicurio.properties", lines)
+    run = artifacts.unpacked(archive, site.cache) / "quarkus-run.jar"
+    return [*_jvm("-Xmx256m", "-XX:TieredStopAtLevel=1"), f"-Dquarkus.config.locations={conf}", "-jar", str(run)]
+
+
+def _influxd(site: Site) -> list[str]:
+    program = on_path("influxd")
+    if program is None:
+        raise LabError(
+            "InfluxDB is not installed.",
+            service="influxdb",
+            remedy="Install influxd (Debian: `apt install influxdb`), or set LAB_INFLUXDB_URL.",
+        )
+    port, backup = site.ports
+    text = (CONF / "influxdb.conf").read_text(encoding="utf-8")
+    text = text.replace("[http]\n", f'[http]\n  bind-address = "{LOOPBACK}:{port}"\n')
+    data = site.folder / "data"
+    text = text.replace("[data]\n", f'[data]\n  dir = "{data}/data"\n  wal-dir = "{data}/wal"\n')
+    text = f'bind-address = "{LOOPBACK}:{backup}"\n{text}\n[meta]\n  dir = "{data}/meta"\n'
+    conf = site.folder / "influxdb.conf"
+    conf.write_text(text, encoding="utf-8")
+    return [program, "-config", str(conf)]
+
+
+PROGRAMS = {
+    "mosquitto": Program(name="mosquitto", title="Eclipse Mosquitto", command=_mosquitto),
+    "artemis": Program(name="artemis", title="Apache Artemis", command=_artemis, artifacts="artemis"),
+    "kafka": Program(name="kafka", title="Apache Kafka", command=_kafka, artifacts="kafka", ports=2),
+    "apicurio": Program(name="apicurio", title="Apicurio Registry", command=_apicurio, artifacts="apicurio", ports=2),
+    "influxd": Program(name="influxd", title="InfluxDB", command=_influxd, ports=2),
+}
+
+
+def _jvm(*flags: str) -> list[str]:
+    return [str(java.find()), *_QUICK_START, *flags]
+
+
+def _logging() -> list[str]:
+    return [f"-Dlog4j2.configurationFile={(CONF / 'log4j2.properties').as_uri()}"]
+
+
+def _jars(service: str, cache: Path) -> str:
+    return os.pathsep.join(str(each.path(cache)) for each in artifacts.listed(service))

@@ -1,0 +1,88 @@
+"""What the lab remembers between commands: one file in its home, written whole or not at all, behind a lock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from helpers.errors import LabBusy, NotWritable
+from helpers.lab.processes import Process
+
+_VERSION = 1
+_BUSY_AFTER = 120.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """One service that ``lab up`` started: its program, process and ports (the service's own first)."""
+
+    service: str
+    program: str
+    pid: int
+    started: float
+    ports: tuple[int, ...]
+
+    @property
+    def process(self) -> Process:
+        """The process, dead or alive."""
+        return Process(self.pid, self.started)
+
+
+class State:
+    """The services that this lab started, by name."""
+
+    def __init__(self, home: Path) -> None:
+        self._file = home / "state.json"
+        self.services: dict[str, Running] = {}
+        self.unreadable = False
+
+    @classmethod
+    def load(cls, home: Path) -> State:
+        """Read the file. A missing one means nothing runs; an unreadable one is put aside and says so."""
+        state = cls(home)
+        try:
+            record = json.loads(state._file.read_text(encoding="utf-8"))
+            for each in record[f"services-v{_VERSION}"]:
+                each["ports"] = tuple(each["ports"])
+                state.services[each["service"]] = Running(**each)
+        except FileNotFoundError:
+            pass
+        except (ValueError, KeyError, TypeError):
+            state.services = {}
+            state.unreadable = True
+            state._file.replace(state._file.with_suffix(".unreadable"))
+        return state
+
+    def save(self) -> None:
+        """Write the file, whole or not at all."""
+        record = {f"services-v{_VERSION}": [asdict(each) for each in self.services.values()]}
+        draft = self._file.with_suffix(".draft")
+        try:
+            draft.write_text(json.dumps(record, indent=1), encoding="utf-8")
+            draft.replace(self._file)
+        except OSError as error:
+            raise NotWritable(self._file.parent, reason=error.strerror or str(error)) from error
+
+
+@contextmanager
+def locked(home: Path, *, seconds: float = _BUSY_AFTER) -> Iterator[State]:
+    """Hold the lab's lock and give its state.
+
+    Raises:
+        NotWritable: ``home`` cannot be written.
+        LabBusy: Another command held the lock all the time.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(home / "lock")
+        with lock.acquire(timeout=seconds):
+            yield State.load(home)
+    except Timeout as error:
+        raise LabBusy(home, seconds=seconds) from error
+    except PermissionError as error:
+        raise NotWritable(home, reason=error.strerror or str(error)) from error
