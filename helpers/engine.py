@@ -82,9 +82,7 @@ class Generator:
     @property
     def pressure(self) -> float:
         """Oil pressure in kPa; 0 when the engine stands. Hot oil is thin, so warm engines show less."""
-        if not self.running:
-            return 0.0
-        return 560 - 2 * self.temperature + 40 * self._load / self.site.rated_kw
+        return max(0.0, 560 - 2 * self.temperature + 40 * self._load / self.site.rated_kw) if self.running else 0.0
 
     @property
     def faults(self) -> frozenset[Fault]:
@@ -127,11 +125,11 @@ class Generator:
     ) -> None:
         """Put a fault on ``after`` seconds from now, for ``lasting`` seconds; it replaces what it overlaps.
 
-        ``Fault`` says what ``severity``, from 0.01 to 1000, means.
+        ``Fault`` says what ``severity``, from 0.01 to 10, means.
         """
         after = in_range("The delay of a fault", after, 0, 1e9, "seconds")
         in_range("The duration of a fault", lasting, 0, math.inf, "seconds")
-        severity = in_range("The severity of a fault", severity, 0.01, 1000)
+        severity = in_range("The severity of a fault", severity, 0.01, 10)
         fault, began = Fault(fault), self.time + timedelta(seconds=after)
         ended = began + timedelta(seconds=lasting) if lasting < _FOR_GOOD_S else None
         self._clear(fault, began, ended)

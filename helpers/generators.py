@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from helpers.engine import Generator
-from helpers.errors import FleetError
+from helpers.errors import FleetError, OutOfRangeError
 from helpers.faults import Episode, Fault
 from helpers.fuel import in_range
 from helpers.sites import Site, first_sites, known_sites
@@ -94,6 +94,8 @@ class Fleet:
         refuel_at: float = 0.0,
         sites: Iterable[Site] | None = None,
     ) -> None:
+        if not isinstance(size, int):
+            raise OutOfRangeError("The size of the fleet", size, 1, 1_000_000, "whole generators")
         in_range("The size of the fleet", size, 1, 1_000_000, "generators")
         in_range("The share of outages", outages, 0, 1)
         if start.tzinfo is None:
