@@ -45,7 +45,7 @@ LESSONS = {
             number="02",
             title="Publish with MQTT",
             file="02_publish_with_mqtt.ipynb",
-            owns=("emergency_generator", "generators"),
+            owns=("emergency_generator", "generators", "depot"),
         ),
         Lesson(number="03", title="Delivery in MQTT", file="03_delivery_in_mqtt.ipynb", owns=("delivery",)),
         Lesson(number="04", title="Kafka is a log", file="04_kafka_is_a_log.ipynb", owns=("log",)),
