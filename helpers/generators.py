@@ -121,15 +121,11 @@ class Fleet:
         return iter(self.generators.values())
 
     def __getitem__(self, generator_id: str) -> Generator:
-        try:
-            return self.generators[generator_id]
-        except KeyError:
+        if generator_id not in self.generators:
             ids = list(self.generators)
-            raise FleetError(
-                f"There is no generator {generator_id!r} in this fleet",
-                remedy=f"It has {len(ids)}, from {ids[0]} to {ids[-1]}.",
-                generator_id=str(generator_id),
-            ) from None
+            cause, remedy = f"There is no generator {generator_id!r} in this fleet", f"It has {ids[0]} to {ids[-1]}."
+            raise FleetError(cause, remedy=remedy, generator_id=generator_id)
+        return self.generators[generator_id]
 
     @property
     def time(self) -> datetime:
@@ -168,17 +164,9 @@ class Fleet:
         self._boot[self[generator_id].id] = self._new_boot()
         self._seq[generator_id] = 0
 
-    def switch_on(
-        self,
-        generator_id: str,
-        fault: Fault | str,
-        *,
-        after: float = 0,
-        lasting: float = math.inf,
-        severity: float = 1,
-    ) -> None:
-        """Put a fault on one generator, now or ``after`` seconds, until switched off or for ``lasting`` seconds."""
-        self[generator_id].switch_on(fault, after=after, lasting=lasting, severity=severity)
+    def switch_on(self, generator_id: str, fault: Fault | str, **how: float) -> None:
+        """Put a fault on one generator; ``after``, ``lasting``, ``severity`` as in ``Generator.switch_on``."""
+        self[generator_id].switch_on(fault, **how)
 
     def switch_off(self, generator_id: str, fault: Fault | str) -> None:
         """Take a fault off one generator."""

@@ -435,6 +435,6 @@ def test_a_mistake_is_a_clear_error_and_changes_nothing(mistake):
 
 
 def test_an_unknown_generator_is_told_who_there_is():
-    with pytest.raises(FleetError, match="from G-001 to G-006") as caught:
+    with pytest.raises(FleetError, match="G-001 to G-006") as caught:
         Fleet(6)["G-007"]
     assert caught.value.generator_id == "G-007"
