@@ -146,3 +146,16 @@ class FleetError(LessonError):
     def __init__(self, cause: str, *, remedy: str = "", generator_id: str = "") -> None:
         self.generator_id = generator_id
         super().__init__(cause, remedy=remedy)
+
+
+class LessonFailed(LabError):
+    """A lesson did not run to its end; ``cell`` counts its code cells from 1."""
+
+    def __init__(self, file: str, *, cell: int, source: str, reason: str) -> None:
+        self.file = file
+        self.cell = cell
+        first = next(iter(source.strip().splitlines()), "")
+        super().__init__(
+            f"{file} failed in code cell {cell} ({first}): {reason}",
+            remedy="Open the lesson with `lab`, run it up to that cell, and look. `lab doctor` checks the services.",
+        )

@@ -35,11 +35,12 @@ class TopicError(LessonError):
 def namespace(name: str) -> str:
     """Return what stands in front of every name of one learner: ``"ana"`` gives ``"ana-"``, ``""`` gives ``""``.
 
-    Raises ``TopicError`` unless it is 1 to 32 lower-case letters, digits and hyphens, beginning with a letter.
+    Raises ``TopicError`` unless it is 1 to 20 lower-case letters and digits, beginning with a letter. No hyphen: else
+    the names of the learner ``ana`` could not be told from those of ``ana-b``.
     """
     name = name.strip().rstrip("-")
-    if name and not re.fullmatch(r"[a-z][a-z0-9-]{0,31}", name):
-        raise TopicError(name, "not a namespace", remedy="use lower-case letters, digits and hyphens, such as ana-2")
+    if name and not re.fullmatch(r"[a-z][a-z0-9]{0,19}", name):
+        raise TopicError(name, "not a namespace", remedy="use up to 20 lower-case letters and digits, such as ana2")
     return f"{name}-" if name else ""
 
 

@@ -100,7 +100,7 @@ def _look(service: Service, lab: state.State, settings: Settings, now: frozenset
         trouble = "not running" if way in PROGRAMS else "not here"
         return Status(service=service, provider=way, endpoint=None, trouble=trouble)
     endpoint = endpoints.local(service.name, port=running.ports[0], provider=running.program)
-    log = Site(folder=settings.home / service.name, cache=settings.cache, ports=running.ports).log
+    log = Site(folder=_folder(settings, service, running.program), cache=settings.cache, ports=running.ports).log
     process = running.process
     trouble = probe(endpoint) if process.alive() else "it died; `lab up` starts it again"
     return Status(
@@ -184,7 +184,7 @@ def _site(service: Service, program: Program, lab: state.State, settings: Settin
             f"{service.title}: port {wanted[0]} is held by {ports.holder(wanted[0])}, so it listens on {chosen[0]}. "
             "Lessons ask the lab for the port."
         )
-    folder = settings.home / service.name / program.name
+    folder = _folder(settings, service, program.name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -193,6 +193,10 @@ def _site(service: Service, program: Program, lab: state.State, settings: Settin
         service=service.name, program=program.name, pid=-1, started=0.0, ports=tuple(chosen)
     )
     return Site(folder=folder, cache=settings.cache, ports=tuple(chosen))
+
+
+def _folder(settings: Settings, service: Service, program: str) -> Path:
+    return settings.home / service.name / program
 
 
 def launch(program: Program, site: Site) -> Process:

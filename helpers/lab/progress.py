@@ -9,6 +9,14 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+_UNWRAPPED = 200
+
+
+def screen() -> Console:
+    """Return where to print. A terminal wraps lines; a file or a pipe, where somebody may search them, does not."""
+    console = Console(highlight=False)
+    return console if console.is_terminal or console.is_jupyter else Console(highlight=False, width=_UNWRAPPED)
+
 
 class Reporter(Protocol):
     """What the lab's functions call while they work; they never print."""
@@ -35,12 +43,12 @@ class Silent:
 class OnScreen:
     """A reporter for terminals and notebooks."""
 
-    def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False)
+    def __init__(self) -> None:
+        self._console = screen()
 
     def say(self, text: str) -> None:
         """Print one line."""
-        self._console.print(text, markup=False)
+        self._console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
     def bar(self, title: str, *, total: int) -> Iterator[Callable[[int], None]]:

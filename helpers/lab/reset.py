@@ -13,11 +13,11 @@ import paho.mqtt.client as mqtt
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import SchemaRegistryClient
-from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from helpers.errors import LabError
+from helpers.lab.clients import mqtt_client, running
 from helpers.lab.endpoints import Masked, MqttEndpoint
 from helpers.lab.lessons import LESSONS, Lesson
 
@@ -105,13 +105,11 @@ def retained(endpoint: MqttEndpoint, filters: Sequence[str], owned: Owned) -> Co
         last[0] = time.monotonic()
         granted.set()
 
-    client = _client(endpoint, f"reset-{uuid.uuid4().hex[:8]}")
+    client = mqtt_client(endpoint, f"reset-{uuid.uuid4().hex[:8]}")
     client.on_message = on_message
     client.on_subscribe = on_subscribe
     client.on_connect = on_connect
-    client.connect(endpoint.host, endpoint.port, keepalive=30)
-    client.loop_start()
-    try:
+    with running(client, endpoint):
         if not granted.wait(_TIMEOUT):
             raise LabError("The MQTT broker did not grant the reset's subscription.", service="mqtt")
         while time.monotonic() - last[0] < _QUIET:
@@ -119,9 +117,6 @@ def retained(endpoint: MqttEndpoint, filters: Sequence[str], owned: Owned) -> Co
         sent = [client.publish(topic, b"", qos=1, retain=True) for topic in found]
         for each in sent:
             each.wait_for_publish(_TIMEOUT)
-    finally:
-        client.disconnect()
-        client.loop_stop()
     return Counter(retained=len(found))
 
 
@@ -139,7 +134,7 @@ def sessions(endpoint: MqttEndpoint, client_ids: Sequence[str]) -> Counter[str]:
         # The first connection asks whether there is a session; the second leaves none.
         for clean in (False, True):
             connected.clear()
-            client = _client(endpoint, client_id)
+            client = mqtt_client(endpoint, client_id)
             client.on_connect = on_connect
             once = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             once.SessionExpiryInterval = 0
@@ -150,12 +145,3 @@ def sessions(endpoint: MqttEndpoint, client_ids: Sequence[str]) -> Counter[str]:
             client.loop_stop()
         ended += bool(present and present[0])
     return Counter(sessions=ended)
-
-
-def _client(endpoint: MqttEndpoint, client_id: str) -> mqtt.Client:
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5)
-    if endpoint.username is not None:
-        client.username_pw_set(endpoint.username, endpoint.password)
-    if endpoint.tls is not None:
-        client.tls_set(**endpoint.tls)
-    return client

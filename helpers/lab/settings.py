@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from helpers import topics
 from helpers.errors import ConfigurationError
 from helpers.lab.endpoints import Endpoint, InfluxEndpoint, KafkaEndpoint, Masked, MqttEndpoint, RegistryEndpoint
 from helpers.paths import ROOT
 
-_NAMESPACE = re.compile(r"[a-z0-9]{1,20}")
 _PROVIDERS = {
     "mqtt": ("given", "compose", "native", "embedded"),
     "kafka": ("given", "compose", "embedded"),
@@ -47,14 +46,11 @@ class Settings:
         """
         env = os.environ if environ is None else environ
         given = {name: endpoint for name, read in _READERS.items() if (endpoint := read(env)) is not None}
-        namespace = env.get("LAB_NAMESPACE", "")
-        if namespace and not _NAMESPACE.fullmatch(namespace):
-            raise ConfigurationError(
-                "LAB_NAMESPACE",
-                f"{namespace!r} is not a namespace",
-                remedy="Use 1 to 20 small letters and digits, for example LAB_NAMESPACE=ana.",
-            )
-        if given and not namespace:
+        try:
+            ns = topics.namespace(env.get("LAB_NAMESPACE", ""))
+        except topics.TopicError as error:
+            raise ConfigurationError("LAB_NAMESPACE", error.cause, remedy=error.remedy) from error
+        if given and not ns:
             raise ConfigurationError(
                 "LAB_NAMESPACE",
                 f"the {' and the '.join(sorted(given))} service is given, so others may use it too",
@@ -64,7 +60,7 @@ class Settings:
         return cls(
             home=Path(env.get("LAB_HOME") or ROOT / ".lab").absolute(),
             cache=Path(env.get("LAB_CACHE") or user_cache_path("mqtt-and-kafka-lessons", appauthor=False)).absolute(),
-            ns=f"{namespace}-" if namespace else "",
+            ns=ns,
             any_port=env.get("LAB_PORTS", "") == "any",
             providers=_forced(env, given),
             given=given,
