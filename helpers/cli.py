@@ -26,7 +26,6 @@ from helpers.errors import ConfigurationError, LessonError
 from helpers.lab import artifacts, clients, doctor, here, jupyter, lessons
 from helpers.lab.progress import OnScreen, screen
 from helpers.lab.services import SERVICES
-from helpers.simulate import Plan, publish
 
 _FAILED, _USAGE, _NOT_RUNNING, _INTERRUPTED = 1, 2, 3, 130
 _LOG_LINES = 40
@@ -253,10 +252,12 @@ def prefetch(target: Path | None, source: Path | None) -> None:
 @click.option("--size", default=6, show_default=True, help="Number of generators.")
 @click.option("--seed", default=7, show_default=True, help="The same seed gives the same readings.")
 @click.option("--duration", default=0.0, help="Seconds; without it, until Ctrl-C.")
-@click.option("--topic", default=Plan.topic, show_default=True, help="MQTT topic; {device} becomes the generator's id.")
+@click.option("--topic", default="generators/{device}/readings", show_default=True, help="{device} is the generator.")
 @click.option("--qos", type=click.IntRange(0, 2), default=1, show_default=True, help="Quality of service.")
 def simulate(**options: Any) -> None:  # noqa: ANN401  click passes the options by name
     """Publish the fleet's readings to the MQTT broker, in real time."""
+    from helpers.simulate import Plan, publish
+
     plan = Plan(**options)
     settings = lab.Settings.from_environment()
     found = here.attach(settings, report=OnScreen())

@@ -12,9 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import requests
-from jgo.maven import MavenContext, PythonResolver
-
 from helpers.errors import ChecksumError, DownloadError, NotWritable
 
 _LIST = Path(__file__).parent / "conf" / "artifacts.txt"
@@ -132,6 +129,9 @@ def unpacked(artifact: Artifact, cache: Path) -> Path:
 
 
 def _fetch_one(artifact: Artifact, cache: Path, advance: Progress) -> None:
+    import requests
+    from jgo.maven import MavenContext, PythonResolver
+
     class _Meter:
         def __init__(self, _name: str, _total: int) -> None: ...
         def __enter__(self) -> Progress:

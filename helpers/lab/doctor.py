@@ -17,7 +17,7 @@ import psutil
 from packaging.requirements import Requirement
 
 from helpers.errors import LessonError
-from helpers.lab import here, java, lifecycle, ports, roundtrips
+from helpers.lab import here, java, lifecycle, ports
 from helpers.lab.progress import Reporter, Silent
 from helpers.lab.services import SERVICES
 from helpers.lab.settings import Settings
@@ -95,6 +95,8 @@ def _services(settings: Settings, report: Reporter) -> Iterator[Check]:
     except LessonError as error:
         yield Check(name="Services", passed=False, seen=error.cause, remedy=error.remedy)
         return
+    from helpers.lab import roundtrips
+
     name = f"{found.ns}hello-doctor-{uuid.uuid4().hex[:8]}"
     logs = "`lab logs {}` shows what the service said; for a given service, check address and rights."
     yield _attempt("MQTT round trip", lambda: roundtrips.mqtt_message(found.mqtt, name), remedy=logs.format("mqtt"))

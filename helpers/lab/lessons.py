@@ -47,7 +47,13 @@ LESSONS = {
             file="02_publish_with_mqtt.ipynb",
             owns=("emergency_generator", "generators", "depot"),
         ),
-        Lesson(number="03", title="Delivery in MQTT", file="03_delivery_in_mqtt.ipynb", owns=("delivery",)),
+        Lesson(
+            number="03",
+            title="Delivery in MQTT",
+            file="03_delivery_in_mqtt.ipynb",
+            owns=("delivery",),
+            sessions=("delivery-sunday", "delivery-night-shift"),
+        ),
         Lesson(number="04", title="Kafka is a log", file="04_kafka_is_a_log.ipynb", owns=("log",)),
         Lesson(
             number="05",
