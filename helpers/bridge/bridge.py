@@ -1,0 +1,94 @@
+"""The bridge as one starts and stops it: on a thread with ``with``, or in the foreground with ``run``."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from types import FrameType, TracebackType
+from typing import Self
+
+from helpers.bridge.config import BridgeConfig, BridgeError
+from helpers.bridge.engine import Engine, OnSnapshot
+from helpers.bridge.ledger import Snapshot
+
+
+class Bridge:
+    """Carries messages from MQTT to Kafka on a thread of its own: ``with Bridge(config) as bridge: ...``.
+
+    Entering returns when the subscription stands; it raises ``BridgeError`` if that cannot be, or takes longer than
+    ``ready_within`` seconds. Leaving drains, and raises what ended the bridge early. Each entry begins a new count.
+    """
+
+    def __init__(self, config: BridgeConfig, *, ready_within: float = 30.0) -> None:
+        self.config = config
+        self.error: BaseException | None = None
+        self._ready_within = ready_within
+        self._engine = Engine(config)
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        if self._thread is not None:
+            raise BridgeError("This bridge is running already.")
+        self.error = None
+        self._engine = Engine(self.config)
+        self._thread = threading.Thread(target=self._run, name=f"bridge {self.config.client_id}", daemon=True)
+        self._thread.start()
+        ends = time.monotonic() + self._ready_within
+        while not self._engine.ready.wait(0.02):
+            if not self._thread.is_alive() or time.monotonic() > ends:
+                trouble = self.snapshot().trouble
+                self.close()
+                raise BridgeError(f"The bridge was not ready within {self._ready_within:.0f} s: {trouble}")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+        except BaseException:
+            if error is None:  # what the caller's block raised tells more
+                raise
+
+    def _run(self) -> None:
+        try:
+            self._engine.run()
+        except BaseException as error:  # noqa: BLE001 - kept, and raised by close()
+            self.error = error
+
+    def close(self) -> None:
+        """Drain and end; raise what ended the bridge early. May be called twice."""
+        self._engine.stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self.error is not None:
+            raise self.error
+
+    def snapshot(self) -> Snapshot:
+        """Return the present counts, or after the end the ledger."""
+        return self._engine.snapshot()
+
+
+def run(config: BridgeConfig, *, on_snapshot: OnSnapshot | None = None, every: float = 1.0) -> Snapshot:
+    """Carry messages in the foreground until SIGTERM or SIGINT, drain, and return the ledger.
+
+    ``on_snapshot`` is called about every ``every`` seconds, on this thread. A second signal ends without draining. Call
+    it from the main thread: only that one hears signals.
+    """
+    engine = Engine(config, on_snapshot, every)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def drain(number: int, _frame: FrameType | None) -> None:
+        engine.stop.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, drain)
+    try:
+        engine.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return engine.snapshot()

@@ -1,0 +1,41 @@
+"""What must hold in the Kafka cluster before the bridge takes its first message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
+
+from helpers.bridge.config import BridgeError
+from helpers.topics import refuse_collisions
+
+_ANSWERED_WITHIN = 2.0
+# librdkafka's default for message.max.bytes, and the least it accepts.
+_LARGEST, _SMALLEST = 1_000_000, 1_000
+_BATCH_OVERHEAD = 512
+
+
+def check_topics(settings: dict[str, Any], topics: tuple[str, ...]) -> int:
+    """Return the largest record, in bytes, that all ``topics`` take.
+
+    Raises ``BridgeError`` if one is missing, and ``KafkaException`` if Kafka does not answer within two seconds.
+    """
+    admin = AdminClient(settings)
+    existing = admin.list_topics(timeout=_ANSWERED_WITHIN).topics
+    if missing := [topic for topic in topics if topic not in existing]:
+        raise BridgeError(
+            f"Kafka has no topic {', '.join(missing)}.",
+            remedy="make it first: a bridge that makes topics hides typing errors",
+        )
+    refuse_collisions([*topics])
+    asked = admin.describe_configs(
+        [ConfigResource(ResourceType.TOPIC, topic) for topic in topics], request_timeout=_ANSWERED_WITHIN
+    )
+    largest = [int(settings.get("message.max.bytes", _LARGEST))]
+    for answer in asked.values():
+        try:
+            largest.append(int(answer.result(_ANSWERED_WITHIN)["max.message.bytes"].value) - _BATCH_OVERHEAD)
+        except KafkaException:  # not everyone may read a topic's settings
+            continue
+    return max(_SMALLEST, min(largest))

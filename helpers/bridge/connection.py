@@ -1,0 +1,157 @@
+"""One network connection to the MQTT broker: a non-blocking socket, packets in, bytes out."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import ssl
+import time
+from collections.abc import Callable
+
+import mqtt5
+from mqtt5 import ConnAckReasonCode, DisconnectReasonCode
+
+from helpers.bridge.config import BridgeError, MqttAddress, tls_context
+from helpers.bridge.reader import Reader
+
+_OPENED_WITHIN = 5.0
+_AGAIN = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+# A server that says one of these may say yes a moment later; every other refusal would only be repeated.
+_PASSING = (
+    ConnAckReasonCode.SERVER_UNAVAILABLE,
+    ConnAckReasonCode.SERVER_BUSY,
+    ConnAckReasonCode.QUOTA_EXCEEDED,
+    ConnAckReasonCode.CONNECTION_RATE_EXCEEDED,
+)
+
+
+class Connection:
+    """Connects, and is open when made. Raises ``OSError`` whenever the way is broken, ``BridgeError`` if for good.
+
+    ``connack`` is the broker's answer. Nothing here blocks afterwards but ``read``, as long as it is told.
+    """
+
+    def __init__(self, address: MqttAddress, connect: mqtt5.ConnectPacket) -> None:
+        self._reader = Reader()
+        self._early: list[mqtt5.Packet] = []
+        self._outgoing = bytearray()
+        self._wanted = selectors.EVENT_READ
+        self.paused = False
+        self._socket = socket.create_connection((address.host, address.port), timeout=_OPENED_WITHIN)
+        try:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if address.tls is not None:
+                context = tls_context(address.tls)
+                self._socket = context.wrap_socket(self._socket, server_hostname=address.host)
+            # TLS may hold decrypted bytes that no selector sees.
+            self._hidden: Callable[[], int] = getattr(self._socket, "pending", int)
+            self.connack = self._handshake(connect)
+            self._keep_alive = self.connack.server_keep_alive or connect.keep_alive
+            self._heard = self._sent = time.monotonic()
+            self._socket.setblocking(False)
+            self._selector = selectors.DefaultSelector()
+            self._selector.register(self._socket, selectors.EVENT_READ)
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def _handshake(self, connect: mqtt5.ConnectPacket) -> mqtt5.ConnAckPacket:
+        self._socket.sendall(connect.write())
+        while not self._early:
+            count = self._socket.recv_into(self._reader.space())
+            if not count:
+                raise ConnectionError("the MQTT broker hung up before CONNACK")
+            self._early = self._reader.packets(count)
+        answer = self._early.pop(0)
+        if not isinstance(answer, mqtt5.ConnAckPacket):
+            raise BridgeError(f"The MQTT broker answered CONNECT with {type(answer).__name__}.")
+        if answer.reason_code in _PASSING:
+            raise ConnectionError(f"the MQTT broker refused: {answer.reason_code.name}")
+        if answer.reason_code is not ConnAckReasonCode.SUCCESS:
+            raise BridgeError(
+                f"The MQTT broker refused the connection: {answer.reason_code.name} {answer.reason_str or ''}".strip(),
+                remedy="look at user name, password, client id and the broker's access rules",
+            )
+        return answer
+
+    def read(self, timeout: float) -> list[mqtt5.Packet]:
+        """Wait up to ``timeout`` seconds for the socket, send what is left to send, and return what came."""
+        packets, self._early = self._early, []
+        for _, events in self._selector.select(0 if packets else timeout):
+            if events & selectors.EVENT_WRITE:
+                self.send(b"")
+            if events & selectors.EVENT_READ:
+                packets += self._receive()
+        return packets
+
+    def _receive(self) -> list[mqtt5.Packet]:
+        packets: list[mqtt5.Packet] = []
+        with contextlib.suppress(*_AGAIN):
+            while True:
+                count = self._socket.recv_into(self._reader.space())
+                if not count:
+                    raise ConnectionError("the MQTT broker hung up")
+                packets += self._reader.packets(count)
+                if not self._hidden():
+                    break
+        self._heard = time.monotonic()
+        return packets
+
+    def send(self, data: bytes) -> None:
+        """Send ``data`` after all before it; what the socket does not take now goes with a later ``read``."""
+        self._outgoing += data
+        self._sent = time.monotonic()
+        with contextlib.suppress(*_AGAIN):
+            del self._outgoing[: self._socket.send(self._outgoing)]
+        self._watch()
+
+    def pause(self, paused: bool) -> None:  # noqa: FBT001 - pause(full) reads as what it is
+        """Leave what comes to the broker's side of the wire, or take it again."""
+        if self.paused != paused:
+            self.paused = paused
+            self._heard = time.monotonic()
+            self._watch()
+
+    def _watch(self) -> None:
+        wanted = 0 if self.paused else selectors.EVENT_READ
+        wanted |= selectors.EVENT_WRITE if self._outgoing else 0
+        if wanted == self._wanted:
+            return
+        if not self._wanted:
+            self._selector.register(self._socket, wanted)
+        elif wanted:
+            self._selector.modify(self._socket, wanted)
+        else:
+            self._selector.unregister(self._socket)
+        self._wanted = wanted
+
+    def keep_alive(self) -> None:
+        """Send PINGREQ if nothing else was sent for half the keep-alive; raise ``OSError`` if the broker is silent."""
+        now = time.monotonic()
+        if now - self._sent > self._keep_alive / 2:
+            self.send(mqtt5.PingReqPacket().write())
+        if not self.paused and now - self._heard > 1.5 * self._keep_alive:
+            raise ConnectionError("the MQTT broker has been silent for one and a half keep-alives")
+
+    def finish(self, timeout: float) -> None:
+        """Say DISCONNECT, then read until the broker has closed too, so that it has read everything we sent.
+
+        Closing with unread input resets the connection, and a reset discards PUBACKs that are still on the wire.
+        """
+        ends = time.monotonic() + timeout
+        with contextlib.suppress(OSError):
+            self.pause(paused=True)
+            self.send(mqtt5.DisconnectPacket(reason_code=DisconnectReasonCode.NORMAL_DISCONNECTION).write())
+            while self._outgoing and time.monotonic() < ends:
+                self.read(0.1)
+            self._socket.shutdown(socket.SHUT_WR)
+            self._socket.settimeout(max(0.1, ends - time.monotonic()))
+            while self._socket.recv(1 << 16) and time.monotonic() < ends:
+                pass
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket, whatever is under way. May be called twice."""
+        self._selector.close()
+        self._socket.close()

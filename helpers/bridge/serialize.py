@@ -1,0 +1,123 @@
+"""From an MQTT payload to a Kafka record's value: as it is, checked to be JSON, or checked by a schema and framed."""
+
+from __future__ import annotations
+
+import json
+import struct
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NoReturn
+
+from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistryError
+from jsonschema.exceptions import best_match
+from jsonschema.validators import validator_for
+
+from helpers.bridge.config import BridgeConfig, BridgeError
+
+_ASK_AGAIN_AFTER = 1.0
+_NOT_FOUND = 404
+
+Serialize = Callable[[str, bytes], bytes]
+
+
+class PoisonError(Exception):
+    """This message can never be produced; the text says why, in a few words."""
+
+
+class NotYetError(Exception):
+    """This message cannot be judged now: the schema registry does not answer. The text says why."""
+
+
+def serializer(config: BridgeConfig) -> Serialize:
+    """Return the function ``(kafka_topic, payload) -> value`` that ``config`` asks for.
+
+    It raises ``PoisonError`` for a payload that will never do and ``NotYetError`` for one that must wait.
+    """
+    if config.serializer == "schema":
+        return SchemaSerializer(config.registry or {})
+    return _raw if config.serializer == "raw" else _json
+
+
+def _raw(_topic: str, payload: bytes) -> bytes:
+    return payload
+
+
+def _json(_topic: str, payload: bytes) -> bytes:
+    parse_json(payload)
+    return payload
+
+
+def parse_json(payload: bytes) -> Any:  # noqa: ANN401 - JSON is anything
+    """Return what ``payload`` says, or raise ``PoisonError``. NaN and infinities are not JSON (RFC 8259, section 6)."""
+    try:
+        return json.loads(payload.decode(), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise PoisonError(f"not JSON: {error}") from None
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON")
+
+
+class SchemaSerializer:
+    """Checks against the latest schema of the subject ``TOPIC-value``, and frames: a zero byte, the id, the JSON.
+
+    A schema may have grown since it was fetched. So a message that does not fit has the latest one fetched again, at
+    most once a second, before it is called poison. The registry is asked on another thread: the bridge never waits.
+    """
+
+    def __init__(self, registry: dict[str, Any]) -> None:
+        self._client = SchemaRegistryClient({"timeout": 5, "max.retries": 0, **registry})
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="schema-registry")
+        self._known: dict[str, tuple[bytes, Any, float]] = {}  # subject: frame, validator, when it was asked for
+        self._asked: dict[str, tuple[float, Future[tuple[bytes, Any]]]] = {}
+
+    def __call__(self, topic: str, payload: bytes) -> bytes:
+        """Return the framed value."""
+        subject = f"{topic}-value"
+        value = parse_json(payload)
+        frame, validator, asked = self._known.get(subject) or self._fetch(subject)
+        if (error := best_match(validator.iter_errors(value))) is not None:
+            if time.monotonic() - asked > _ASK_AGAIN_AFTER:
+                frame, validator, _ = self._fetch(subject)
+                error = best_match(validator.iter_errors(value))
+            if error is not None:
+                raise PoisonError(f"schema: {error.json_path}: {error.message}")
+        return frame + payload
+
+    def _fetch(self, subject: str) -> tuple[bytes, Any, float]:
+        now = time.monotonic()
+        asked, answer = self._asked.get(subject, (0.0, None))
+        if answer is None:
+            self._asked[subject] = now, self._thread.submit(self._latest, subject)
+            raise NotYetError("asking the schema registry")
+        if not answer.done():
+            raise NotYetError("the schema registry has not answered yet")
+        if (trouble := answer.exception()) is not None:
+            if isinstance(trouble, BridgeError):
+                raise trouble
+            if now - asked > _ASK_AGAIN_AFTER:
+                del self._asked[subject]
+            raise NotYetError(f"the schema registry does not answer: {trouble}")
+        del self._asked[subject]
+        self._known[subject] = (*answer.result(), asked)
+        return self._known[subject]
+
+    def _latest(self, subject: str) -> tuple[bytes, Any]:
+        try:
+            found = self._client.get_latest_version(subject)
+        except SchemaRegistryError as error:
+            if error.http_status_code != _NOT_FOUND:
+                raise
+            raise BridgeError(
+                f"The schema registry has no subject {subject!r}.", remedy="register a JSON Schema under that name"
+            ) from error
+        if found.schema.schema_type != "JSON":
+            raise BridgeError(f"The schema of {subject!r} is {found.schema.schema_type}, not JSON Schema.")
+        schema = json.loads(found.schema.schema_str or "{}")
+        return struct.pack(">bI", 0, found.schema_id), validator_for(schema)(schema)
+
+    def close(self) -> None:
+        """Let go of the thread; a question under way is forgotten."""
+        self._thread.shutdown(wait=False, cancel_futures=True)

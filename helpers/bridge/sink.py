@@ -1,0 +1,225 @@
+"""The Kafka side: every message is produced, or becomes a dead letter, or waits; none is given up."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from functools import partial
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from helpers.bridge import records
+from helpers.bridge.acks import Pending
+from helpers.bridge.cluster import check_topics
+from helpers.bridge.config import BridgeConfig, BridgeError
+from helpers.bridge.ledger import Counts
+from helpers.bridge.serialize import NotYetError, PoisonError, serializer
+from helpers.topics import Route, Template, TopicError
+
+log = logging.getLogger("helpers.bridge")
+
+_ROUTES_REMEMBERED = 10_000
+_RETRY_AFTER = 0.05
+# Which refusals blame the message, the cluster's topics, or our rights. After any other, the message must come again.
+_POISON = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP}
+_UNKNOWN = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
+_REFUSED = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError._AUTHENTICATION,
+}
+_PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
+
+
+class Sink:
+    """Sends messages to Kafka and marks them done when Kafka reports them stored. One thread, and it never waits.
+
+    ``held``: bytes of messages without a report; ``outstanding``: their number. ``failed``: the bad report of a good
+    message, after which all that is unacknowledged must come again. ``trouble``: what went wrong last.
+    """
+
+    def __init__(self, config: BridgeConfig, counts: Counts) -> None:
+        self.held = 0
+        self.outstanding = 0
+        self.failed = ""
+        self.trouble = ""
+        self._config = config
+        self._counts = counts
+        self._serialize = serializer(config)
+        self._routes: dict[str, Route] = {}
+        self._backlog: deque[Pending] = deque()
+        self._retry_at = 0.0
+        self._limit = 0
+        self._settings: dict[str, Any] = {}
+        self._producer: Producer | None = None
+
+    def open(self) -> bool:
+        """Look whether Kafka answers and has the topics, and connect; return False if it does not answer now.
+
+        Raises ``BridgeError`` if a topic is missing or Kafka refuses us.
+        """
+        settings = self._config.producer_settings() | {"error_cb": self._error, "logger": log}
+        try:
+            self._limit = check_topics(settings, self._config.kafka_topics)
+        except KafkaException as error:
+            self._error(error.args[0])
+            return False
+        self._settings = settings | {"message.max.bytes": self._limit, "batch.size": self._limit}
+        self._producer = Producer(self._settings)
+        return True
+
+    def send(self, pending: Pending) -> None:
+        """Take a message: produce it, or keep it until that can be done."""
+        self.held += records.size(pending.packet)
+        self.outstanding += 1
+        if self._backlog or not self._produce(pending):
+            self._backlog.append(pending)
+
+    def poll(self, timeout: float = 0) -> int:
+        """Serve delivery reports, try again what had to wait, and return the number of reports."""
+        if self._producer is None:
+            time.sleep(timeout)
+            return 0
+        reports: int = self._producer.poll(timeout)
+        if self._backlog and (reports or time.monotonic() > self._retry_at):
+            self._retry_at = time.monotonic() + _RETRY_AFTER
+            while self._backlog and self._produce(self._backlog[0]):
+                self._backlog.popleft()
+        return reports
+
+    def forget(self) -> None:
+        """Drop what Kafka was not given yet and the MQTT broker will send again."""
+        waiting, self._backlog = self._backlog, deque()
+        for pending in waiting:
+            if pending.packet.packet_id:
+                self._settle(pending)
+            else:
+                self._backlog.append(pending)
+
+    def restart(self) -> None:
+        """Give up all that is on its way to Kafka, and begin again with a new producer."""
+        self.forget()
+        self.close()
+        self.failed = ""
+        self._producer = Producer(self._settings)
+
+    def close(self) -> None:
+        """Give up what is still on its way, and let go of Kafka."""
+        if self._producer is not None:
+            self._producer.purge()
+            self._producer.flush(1)
+            self._producer = None
+
+    def route(self, mqtt_topic: str) -> Route:
+        """Return where a message goes; the last few thousand topics are remembered. Raises ``TopicError``."""
+        known = self._routes.get(mqtt_topic)
+        if known is None:
+            if len(self._routes) >= _ROUTES_REMEMBERED:  # bounded, however many devices there are
+                self._routes.clear()
+            known = self._routes[mqtt_topic] = first_route(self._config.routes, mqtt_topic)
+        return known
+
+    @property
+    def _kafka(self) -> Producer:
+        if self._producer is None:
+            raise BridgeError("The bridge has not reached Kafka yet.")
+        return self._producer
+
+    def _produce(self, pending: Pending) -> bool:
+        """Hand a message, or its dead letter if it is poison, to the producer; return False if it has to wait."""
+        packet, config = pending.packet, self._config
+        try:
+            if not pending.reason:
+                route = self.route(packet.topic)
+                self._kafka.produce(
+                    route.topic,
+                    self._serialize(route.topic, packet.payload),
+                    route.key,
+                    headers=records.headers(packet, everything=config.headers == "all"),
+                    timestamp=records.timestamp(packet, config.time) if config.time and packet.user_properties else 0,
+                    on_delivery=partial(self._report, pending),
+                )
+                return True
+        except TopicError as error:
+            pending.reason = error.cause
+        except (PoisonError, ValueError) as error:  # ValueError: text that librdkafka cannot write as a header
+            pending.reason = str(error)
+        except NotYetError as error:
+            self.trouble = str(error)
+            return False
+        except BufferError:
+            return False
+        except KafkaException as error:
+            self._judge(pending, error.args[0])
+        return not pending.reason or self._dead_letter(pending)
+
+    def _dead_letter(self, pending: Pending) -> bool:
+        if (topic := self._config.dead_letter_topic) is None:
+            raise BridgeError(
+                f"A message on {pending.packet.topic!r} can never be produced: {pending.reason}.",
+                remedy="the MQTT broker still has it; name a dead_letter_topic to get past such messages",
+            )
+        value, headers, pending.truncated = records.dead_letter(pending.packet, pending.reason, self._limit)
+        try:
+            self._kafka.produce(
+                topic,
+                value,
+                pending.packet.topic,
+                headers=headers,
+                on_delivery=partial(self._report, pending),
+            )
+        except BufferError:
+            return False
+        return True
+
+    def _report(self, pending: Pending, error: KafkaError | None, _message: Message) -> None:
+        """Take the delivery report of one message. It runs inside ``poll``, and what it raises comes out there."""
+        if error is not None:
+            poison = bool(pending.reason)
+            self._judge(pending, error)
+            if pending.reason and not poison:
+                self._backlog.append(pending)
+            return
+        pending.done = True
+        self._settle(pending)
+        if pending.reason:
+            self._counts.dead_lettered += 1
+            self._counts.truncated += pending.truncated
+        else:
+            self._counts.produced += 1
+
+    def _judge(self, pending: Pending, error: KafkaError) -> None:
+        """Say what a refusal means: a dead letter, the end of the bridge, or that the message must come again."""
+        code, known = error.code(), self._config.kafka_topics
+        if code in _REFUSED:
+            raise BridgeError(f"Kafka refused the bridge: {error.str()}", remedy="look at its user and its rights")
+        if code in _UNKNOWN and (pending.reason or self.route(pending.packet.topic).topic in known):
+            raise BridgeError(f"A topic of the bridge is gone from Kafka: {error.str()}", remedy=f"make {known} again")
+        if code in _POISON | _UNKNOWN and not pending.reason:
+            pending.reason = f"Kafka: {error.str()}"
+            return
+        self._settle(pending)
+        if code not in _PURGED:
+            self.failed = self.trouble = error.str()
+
+    def _settle(self, pending: Pending) -> None:
+        self.held -= records.size(pending.packet)
+        self.outstanding -= 1
+
+    def _error(self, error: KafkaError) -> None:
+        self.trouble = error.str()
+        if error.code() in _REFUSED:
+            raise BridgeError(f"Kafka refused the bridge: {error.str()}", remedy="look at its user and its rights")
+
+
+def first_route(templates: tuple[Template, ...], mqtt_topic: str) -> Route:
+    """Return the way by the first template that matches. Raises the last one's ``TopicError`` if none does."""
+    for template in templates[:-1]:
+        try:
+            return template.route(mqtt_topic)
+        except TopicError:
+            continue
+    return templates[-1].route(mqtt_topic)
