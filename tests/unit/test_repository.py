@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wire": {"packets", "errors"},
     "bridge": {"topics", "errors"},
     "live": {"generators", "fuel", "errors"},
+    "drawing": {"live", "packets"},
     "dashboard": {"live", "generators", "fuel", "errors"},
     "checks": {"errors", "topics"},
 }
