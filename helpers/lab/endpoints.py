@@ -108,6 +108,7 @@ def local(service: str, *, port: int, provider: str) -> Endpoint:
             return KafkaEndpoint(conf=Masked({"bootstrap.servers": f"{LOOPBACK}:{port}"}), provider=provider)
         case "registry":
             url = f"http://{LOOPBACK}:{port}{REGISTRY_PATH}"
-            return RegistryEndpoint(conf=Masked({"url": url}), provider=provider)
+            # Without a timeout (seconds) the client waits for ever; with one it asks again, three times.
+            return RegistryEndpoint(conf=Masked({"url": url, "timeout": 3}), provider=provider)
         case _:
             return InfluxEndpoint(url=f"http://{LOOPBACK}:{port}", provider=provider)
