@@ -37,6 +37,7 @@ class Here(Protocol):
     ns: str
     mqtt: MqttAddress
     kafka: dict[str, Any]
+    registry: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def files() -> list[Path]:
 
 
 def modules() -> list[Path]:
-    return sorted(HELPERS.rglob("*.py"))
+    return sorted(path for path in HELPERS.rglob("*.py") if not path.name.endswith("_pb2.py"))  # generated
 
 
 def part(path: Path) -> str:
