@@ -49,7 +49,8 @@ def test_more_load_burns_more(rated, one, other):
     assert 0 < litres_per_hour(less, rated) <= litres_per_hour(more, rated)
 
 
-@given(ratings, ratings, shares)
+# From a quarter load on. Below it the line is ours, and the chart's 60 kW set would idle on less than its 40 kW set.
+@given(ratings, ratings, st.floats(0.25, 1))
 def test_a_bigger_engine_burns_more_at_the_same_share_of_its_power(one, other, share):
     small, big = sorted((one, other))
     assert litres_per_hour(share * small, small) <= litres_per_hour(share * big, big) * (1 + 1e-12)
