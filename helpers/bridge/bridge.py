@@ -8,30 +8,42 @@ import time
 from types import FrameType, TracebackType
 from typing import Self
 
-from helpers.bridge.config import BridgeConfig, BridgeError
-from helpers.bridge.engine import Engine, OnSnapshot
+from helpers.bridge.commands import Commands
+from helpers.bridge.config import BridgeConfig, BridgeError, CommandsConfig
+from helpers.bridge.engine import Engine
 from helpers.bridge.ledger import Snapshot
+from helpers.bridge.loop import OnSnapshot
+
+
+def engine(
+    config: BridgeConfig | CommandsConfig, on_snapshot: OnSnapshot | None = None, every: float = 1.0
+) -> Engine | Commands:
+    """Return what carries in the direction that ``config`` is for."""
+    if isinstance(config, BridgeConfig):
+        return Engine(config, on_snapshot, every)
+    return Commands(config, on_snapshot, every)
 
 
 class Bridge:
-    """Carries messages from MQTT to Kafka on a thread of its own: ``with Bridge(config) as bridge: ...``.
+    """Carries messages on a thread of its own: ``with Bridge(config) as bridge: ...``.
 
+    A ``BridgeConfig`` makes it carry from MQTT to Kafka, a ``CommandsConfig`` back.
     Entering returns when the subscription stands; it raises ``BridgeError`` if that cannot be, or takes longer than
     ``ready_within`` seconds. Leaving drains, and raises what ended the bridge early. Each entry begins a new count.
     """
 
-    def __init__(self, config: BridgeConfig, *, ready_within: float = 30.0) -> None:
+    def __init__(self, config: BridgeConfig | CommandsConfig, *, ready_within: float = 30.0) -> None:
         self.config = config
         self.error: BaseException | None = None
         self._ready_within = ready_within
-        self._engine = Engine(config)
+        self._engine = engine(config)
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         if self._thread is not None:
             raise BridgeError("This bridge is running already.")
         self.error = None
-        self._engine = Engine(self.config)
+        self._engine = engine(self.config)
         self._thread = threading.Thread(target=self._run, name=f"bridge {self.config.client_id}", daemon=True)
         self._thread.start()
         ends = time.monotonic() + self._ready_within
@@ -71,24 +83,26 @@ class Bridge:
         return self._engine.snapshot()
 
 
-def run(config: BridgeConfig, *, on_snapshot: OnSnapshot | None = None, every: float = 1.0) -> Snapshot:
+def run(
+    config: BridgeConfig | CommandsConfig, *, on_snapshot: OnSnapshot | None = None, every: float = 1.0
+) -> Snapshot:
     """Carry messages in the foreground until SIGTERM or SIGINT, drain, and return the ledger.
 
     ``on_snapshot`` is called about every ``every`` seconds, on this thread. A second signal ends without draining. Call
     it from the main thread: only that one hears signals.
     """
-    engine = Engine(config, on_snapshot, every)
+    carrier = engine(config, on_snapshot, every)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def drain(number: int, _frame: FrameType | None) -> None:
-        engine.stop.set()
+        carrier.stop.set()
         signal.signal(number, before[signal.Signals(number)])
 
     for number in before:
         signal.signal(number, drain)
     try:
-        engine.run()
+        carrier.run()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    return engine.snapshot()
+    return carrier.snapshot()

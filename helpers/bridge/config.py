@@ -146,3 +146,58 @@ class BridgeConfig:
             **self.kafka,
             **{name: value for name, value, _ in _FIXED},
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandsConfig:
+    """Kafka to MQTT. Raises ``BridgeError`` or ``TopicError`` for what is contradictory.
+
+    ``route`` read backwards: each record of its Kafka topic goes to the MQTT topic that its key makes; so the
+    template's ``key`` is one name (``{device}``), the only one of its pattern. ``expiry``: seconds that a command is
+    worth sending, from the record's timestamp; ``None``: for ever. ``retain``: the MQTT broker keeps each generator's
+    last one for when it wakes, and a tombstone clears it. ``dead_letter_topic``: for records that make no command;
+    without it they stop the bridge.
+    """
+
+    kafka: dict[str, Any] = field(repr=False)
+    mqtt: MqttAddress
+    client_id: str
+    group_id: str
+    route: Template
+    expiry: float | None = 60.0
+    retain: bool = False
+    dead_letter_topic: str | None = None
+    keep_alive: int = 30
+    stall_after: float = 30.0
+    drain_timeout: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not self.client_id or not self.group_id:
+            raise BridgeError("A reverse bridge needs a client id and a group id.", remedy="choose both and keep them")
+        if not self.route.kafka_topics:
+            raise BridgeError("Commands come from one Kafka topic.", remedy="give the template a topic without names")
+        self.route.mqtt_topic(**{self.level: "any"})
+        if self.expiry is not None and self.expiry <= 0:
+            raise BridgeError("Every command would be stale.", remedy="give expiry in seconds above zero, or None")
+        if str(self.kafka.get("enable.auto.commit", False)).lower() != "false":
+            raise BridgeError("Offsets are committed after PUBACK only.", remedy="leave out enable.auto.commit")
+        refuse_collisions(check_kafka_topic(topic) for topic in self.kafka_topics)
+
+    @property
+    def level(self) -> str:
+        """The name of the level that a record's key fills."""
+        return (self.route.key or "")[1:-1]
+
+    @property
+    def kafka_topics(self) -> tuple[str, ...]:
+        """The Kafka topics that must exist before the start."""
+        return self.route.kafka_topics + ((self.dead_letter_topic,) if self.dead_letter_topic else ())
+
+    def consumer_settings(self) -> dict[str, Any]:
+        """Return the configuration of the Kafka consumer."""
+        return {
+            "auto.offset.reset": "earliest",
+            **self.kafka,
+            "group.id": self.group_id,
+            "enable.auto.commit": False,
+        }

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import mqtt5
 from mqtt5 import ConnAckReasonCode, DisconnectReasonCode
 
-from helpers.bridge.config import BridgeError, MqttAddress, tls_context
+from helpers.bridge.config import RECEIVE_MAXIMUM, BridgeConfig, BridgeError, CommandsConfig, MqttAddress, tls_context
 from helpers.bridge.reader import Reader
 
 _OPENED_WITHIN = 5.0
@@ -24,6 +24,23 @@ _PASSING = (
     ConnAckReasonCode.QUOTA_EXCEEDED,
     ConnAckReasonCode.CONNECTION_RATE_EXCEEDED,
 )
+
+
+def connect_packet(
+    config: BridgeConfig | CommandsConfig, *, session_expiry: int, receive_maximum: int = RECEIVE_MAXIMUM
+) -> mqtt5.ConnectPacket:
+    """Return the CONNECT packet; the password is in clear, as MQTT has it, unless TLS goes around it."""
+    address = config.mqtt
+    password = None if address.password is None else address.password.encode()
+    return mqtt5.ConnectPacket(
+        config.client_id,
+        username=address.username,
+        password=password,
+        clean_start=session_expiry == 0,
+        session_expiry_interval=session_expiry,
+        keep_alive=config.keep_alive,
+        receive_max=receive_maximum,
+    )
 
 
 class Connection:

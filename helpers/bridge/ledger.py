@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass
 from typing import Any
+
+log = logging.getLogger("helpers.bridge")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -15,6 +18,9 @@ class Counts:
     large for Kafka and lost a part of their body. ``acked``: PUBACKs sent. ``looped``: came from Kafka, and were not
     sent back there. ``missing``: sequence numbers that never came. ``broker_dropped``: what Mosquitto says it dropped,
     for any of its clients. ``sessions_lost``: reconnects at which the broker had no session: a gap may exist.
+
+    In the other direction ``received`` are records, ``produced`` commands sent to MQTT, ``expired`` those that were
+    stale before, and ``unheard`` those for which no client had a subscription.
     """
 
     received: int = 0
@@ -30,6 +36,8 @@ class Counts:
     broker_dropped: int = 0
     reconnects: int = 0
     sessions_lost: int = 0
+    expired: int = 0
+    unheard: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +79,8 @@ class Snapshot:
             "missing": counts.missing,
             "dropped at QoS 0": counts.dropped_qos0,
             "dropped by the MQTT broker": counts.broker_dropped,
+            "expired": counts.expired,
+            "unheard": counts.unheard,
         }
         parts += [f"{count:,} {name.upper()}" for name, count in alarms.items() if count]
         if self.stalled:

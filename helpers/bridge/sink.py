@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -14,11 +14,9 @@ from helpers.bridge import records
 from helpers.bridge.acks import Pending
 from helpers.bridge.cluster import check_topics
 from helpers.bridge.config import BridgeConfig, BridgeError
-from helpers.bridge.ledger import Counts
+from helpers.bridge.ledger import Counts, log
 from helpers.bridge.serialize import NotYetError, PoisonError, serializer
 from helpers.topics import Route, Template, TopicError
-
-log = logging.getLogger("helpers.bridge")
 
 _ROUTES_REMEMBERED = 10_000
 _RETRY_AFTER = 0.05
@@ -38,14 +36,14 @@ class Sink:
     """Sends messages to Kafka and marks them done when Kafka reports them stored. One thread, and it never waits.
 
     ``held``: bytes of messages without a report; ``outstanding``: their number. ``failed``: the bad report of a good
-    message, after which all that is unacknowledged must come again. ``trouble``: what went wrong last.
+    message, after which all that is unacknowledged must come again. ``note_trouble`` hears what goes wrong.
     """
 
-    def __init__(self, config: BridgeConfig, counts: Counts) -> None:
+    def __init__(self, config: BridgeConfig, counts: Counts, note_trouble: Callable[[str], None]) -> None:
         self.held = 0
         self.outstanding = 0
         self.failed = ""
-        self.trouble = ""
+        self._trouble = note_trouble
         self._config = config
         self._counts = counts
         self._serialize = serializer(config)
@@ -148,7 +146,7 @@ class Sink:
         except (PoisonError, ValueError) as error:  # ValueError: text that librdkafka cannot write as a header
             pending.reason = str(error)
         except NotYetError as error:
-            self.trouble = str(error)
+            self._trouble(str(error))
             return False
         except BufferError:
             return False
@@ -203,14 +201,15 @@ class Sink:
             return
         self._settle(pending)
         if code not in _PURGED:
-            self.failed = self.trouble = error.str()
+            self.failed = error.str()
+            self._trouble(error.str())
 
     def _settle(self, pending: Pending) -> None:
         self.held -= records.size(pending.packet)
         self.outstanding -= 1
 
     def _error(self, error: KafkaError) -> None:
-        self.trouble = error.str()
+        self._trouble(error.str())
         if error.code() in _REFUSED:
             raise BridgeError(f"Kafka refused the bridge: {error.str()}", remedy="look at its user and its rights")
 
