@@ -115,6 +115,7 @@ class BridgeConfig:
              "choose another dead_letter_topic"),
             ((self.serializer == "schema") != bool(self.registry), "A registry and the schema serializer go together.",
              "give both or neither"),
+            (any(sign in (self.share or "") for sign in "/+#"), "share names a group.", "leave out /, + and #"),
             (bool(self.share and self.sequence), "Members of a shared subscription each see gaps in the sequence.",
              "leave out share or sequence"),
             (not 0 < self.receive_maximum <= RECEIVE_MAXIMUM, f"receive_maximum is 1 to {RECEIVE_MAXIMUM}.", ""),

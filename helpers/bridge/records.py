@@ -76,4 +76,7 @@ def dead_letter(packet: mqtt5.PublishPacket, reason: str, limit: int) -> tuple[b
 
 
 def _bytes(found: list[Header]) -> int:
-    return sum(len(name) + len(value or "") + 20 for name, value in found)
+    return sum(
+        len(name.encode()) + len(value.encode() if isinstance(value, str) else value or b"") + 20
+        for name, value in found
+    )

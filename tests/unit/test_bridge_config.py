@@ -1,0 +1,152 @@
+"""What is unsafe or contradictory is refused before any network call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from helpers.bridge import Bridge, BridgeConfig, BridgeError, CommandsConfig
+from helpers.topics import Template, TopicError
+
+ROUTE = Template("generators/{device}/readings", topic="readings", key="{device}")
+KAFKA = {"bootstrap.servers": "127.0.0.1:1"}
+
+
+@dataclass
+class Address:
+    host: str = "127.0.0.1"
+    port: int = 1
+    username: str | None = None
+    password: str | None = None
+    tls: dict[str, Any] | None = None
+
+
+def config(**changes: Any) -> BridgeConfig:
+    settings: dict[str, Any] = {
+        "mqtt": Address(),
+        "kafka": KAFKA,
+        "client_id": "bridge",
+        "routes": (ROUTE,),
+        "dead_letter_topic": "dead",
+    }
+    return BridgeConfig(**settings | changes)
+
+
+def test_the_producer_never_gives_up_and_waits_for_all() -> None:
+    settings = config().producer_settings()
+    assert settings["acks"] == "all"
+    assert settings["enable.idempotence"] is True
+    assert settings["message.timeout.ms"] == 0
+
+
+def test_what_the_user_says_about_kafka_counts() -> None:
+    settings = config(kafka={**KAFKA, "linger.ms": 50, "message.timeout.ms": 3000, "acks": "-1"}).producer_settings()
+    assert settings["linger.ms"] == 50
+    assert settings["message.timeout.ms"] == 3000
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"client_id": ""}, "client id"),
+        ({"session_expiry": 0}, "session"),
+        ({"routes": ()}, "Nothing to bridge"),
+        ({"kafka": {}}, "bootstrap.servers"),
+        ({"kafka": {**KAFKA, "acks": 1}}, "acks=1"),
+        ({"kafka": {**KAFKA, "acks": "0"}}, "acks=0"),
+        ({"kafka": {**KAFKA, "enable.idempotence": "false"}}, "idempotence"),
+        ({"kafka": {**KAFKA, "delivery.report.only.error": True}}, "report"),
+        ({"dead_letter_topic": None}, "Poison needs a place"),
+        ({"poison": "stop"}, "never uses"),
+        ({"dead_letter_topic": "readings"}, "topic of their own"),
+        ({"serializer": "schema"}, "registry"),
+        ({"registry": {"url": "http://127.0.0.1:1"}}, "registry"),
+        ({"share": "g", "sequence": "seq"}, "shared"),
+        ({"share": "a/b"}, "names a group"),
+        ({"receive_maximum": 0}, "receive_maximum"),
+        ({"receive_maximum": 65_535}, "receive_maximum"),
+        ({"byte_budget": 0}, "byte_budget"),
+        ({"keep_alive": 0}, "keep-alive"),
+        ({"mqtt": Address(tls={"insecure": True})}, "insecure"),
+    ],
+)
+def test_unsafe_settings_are_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(BridgeError, match=says):
+        config(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"dead_letter_topic": "readings_"}, {"dead_letter_topic": "a b"}],
+)
+def test_names_are_checked(changes: dict[str, Any]) -> None:
+    routes = (Template("g/{device}", topic="readings."),)
+    with pytest.raises(TopicError):
+        config(routes=routes, **changes)
+
+
+def test_filters_and_topics() -> None:
+    made = config(share="bridges", routes=(ROUTE, Template("g/#", topic="other"), Template("h/+", topic="other")))
+    assert made.filters == (
+        "$share/bridges/generators/+/readings",
+        "$share/bridges/g/#",
+        "$share/bridges/h/+",
+    )
+    assert made.kafka_topics == ("readings", "other", "dead")
+
+
+def test_secrets_are_not_printed() -> None:
+    made = config(kafka={**KAFKA, "sasl.password": "hush"})
+    assert "hush" not in repr(made)
+
+
+def test_settings_are_keyword_only() -> None:
+    with pytest.raises(TypeError):
+        BridgeConfig(Address(), KAFKA, "bridge", (ROUTE,))  # type: ignore[misc]
+
+
+def commands(**changes: Any) -> CommandsConfig:
+    settings: dict[str, Any] = {
+        "mqtt": Address(),
+        "kafka": KAFKA,
+        "client_id": "back",
+        "group_id": "back",
+        "route": Template("generators/{device}/commands", topic="commands", key="{device}"),
+    }
+    return CommandsConfig(**settings | changes)
+
+
+def test_commands_are_committed_by_hand_only() -> None:
+    assert commands().consumer_settings()["enable.auto.commit"] is False
+    with pytest.raises(BridgeError, match="PUBACK"):
+        commands(kafka={**KAFKA, "enable.auto.commit": True})
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        Template("g/{device}/commands", topic="commands"),
+        Template("g/{device}/{what}", topic="commands", key="{device}"),
+        Template("g/{device}/+", topic="commands", key="{device}"),
+        Template("g/{device}", topic="commands", key="x-{device}"),
+    ],
+    ids=str,
+)
+def test_a_template_that_cannot_be_read_backwards_is_refused(route: Template) -> None:
+    with pytest.raises(TopicError):
+        commands(route=route)
+
+
+@pytest.mark.parametrize("changes", [{"expiry": 0}, {"group_id": ""}, {"client_id": ""}])
+def test_contradictions_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(BridgeError):
+        commands(**changes)
+
+
+def test_nothing_listens_so_entering_fails_and_leaves_nothing_running() -> None:
+    bridge = Bridge(config(), ready_within=0.5)
+    with pytest.raises(BridgeError, match="not ready"), bridge:
+        pytest.fail("the bridge said it was ready")
+    assert bridge.snapshot().state == "ended"

@@ -1,0 +1,120 @@
+"""What a message looks like in Kafka, what a dead letter keeps of it, and what the counts prove."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from datetime import UTC, datetime, timedelta
+
+import mqtt5
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.bridge import Counts, Snapshot, records
+from helpers.bridge.ledger import Sequences
+from helpers.bridge.serialize import PoisonError, parse_json
+
+SEQ = [("seq", "12"), ("boot", "b1")]
+
+
+def publish(
+    payload: bytes = b"{}", properties: list[tuple[str, str]] | None = None, **more: object
+) -> mqtt5.PublishPacket:
+    settings = {"qos": mqtt5.QoS.AT_LEAST_ONCE, "packet_id": 1, "user_properties": properties, **more}
+    return mqtt5.PublishPacket("g/G-001", payload, **settings)  # type: ignore[arg-type]
+
+
+def test_user_properties_come_first_and_provenance_cannot_be_forged() -> None:
+    found = records.headers(publish(properties=[*SEQ, ("mqtt.topic", "forged")]))
+    assert found == [*SEQ, ("mqtt.topic", "forged"), ("mqtt.topic", "g/G-001")]
+    assert dict(found)["mqtt.topic"] == "g/G-001"
+
+
+def test_all_headers_on_request() -> None:
+    found = dict(records.headers(publish(duplicate=True, correlation_data=b"c1"), everything=True))
+    assert {name: found[name] for name in ("mqtt.qos", "mqtt.retain", "mqtt.dup")} == {
+        "mqtt.qos": "1",
+        "mqtt.retain": "0",
+        "mqtt.dup": "1",
+    }
+    assert found["mqtt.correlation-data"] == b"c1"
+    assert abs(int(str(found["mqtt.received"])) / 1000 - time.time()) < 10
+
+
+def test_the_device_s_time_is_the_record_s_when_credible() -> None:
+    now = datetime.now(UTC)
+    stamp = records.timestamp(publish(properties=[("time", now.isoformat())]), "time")
+    assert stamp == int(now.timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "yesterday",
+        "1970-01-01T00:00:00Z",
+        (datetime.now(UTC) + timedelta(hours=2)).isoformat(),
+        "9999-12-31T23:59:59Z",
+        "0001-01-01T00:00:00+23:59",
+    ],
+)
+def test_a_time_that_is_not_credible_gives_way_to_now(value: str) -> None:
+    assert records.timestamp(publish(properties=[("time", value)]), "time") == 0
+
+
+def test_a_dead_letter_holds_the_original_bytes_and_the_reason() -> None:
+    value, headers, truncated = records.dead_letter(publish(b"\xff\xfe", SEQ), "not JSON", 1_000_000)
+    assert (value, truncated) == (b"\xff\xfe", False)
+    assert dict(headers)["dead-letter.reason"] == "not JSON"
+    assert dict(headers)["seq"] == "12"
+
+
+def test_a_dead_letter_too_large_for_kafka_tells_length_and_digest() -> None:
+    payload = bytes(range(256)) * 8192
+    value, headers, truncated = records.dead_letter(publish(payload, SEQ), "too large", 1_000_000)
+    assert truncated
+    assert payload.startswith(value)
+    assert len(value) == records.TRUNCATED
+    assert dict(headers)["dead-letter.length"] == str(len(payload))
+    assert dict(headers)["dead-letter.sha256"] == hashlib.sha256(payload).hexdigest()
+    assert dict(headers)["seq"] == "12"
+
+
+@given(
+    payload=st.binary(max_size=5000),
+    properties=st.lists(st.tuples(st.text("ab", max_size=9), st.text("äx", max_size=2000)), max_size=6),
+    limit=st.integers(2000, 20_000),
+)
+def test_a_dead_letter_always_fits(payload: bytes, properties: list[tuple[str, str]], limit: int) -> None:
+    value, headers, _ = records.dead_letter(publish(payload, properties), "poison", limit)
+    size = sum(
+        len(name.encode()) + len(part if isinstance(part, bytes) else str(part).encode()) for name, part in headers
+    )
+    assert len(value) + size + 200 <= limit
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"{", b"\xff", b"NaN", b'{"a": Infinity}', "{}".encode("utf-16"), b"[" * 99999]
+)
+def test_what_is_not_json_is_poison(payload: bytes) -> None:
+    with pytest.raises(PoisonError):
+        parse_json(payload)
+
+
+def test_gaps_are_told_per_device_and_boot() -> None:
+    sequences = Sequences()
+    seen = [("a", "1", 5), ("a", "1", 6), ("b", "1", 1), ("a", "1", 9), ("a", "1", 9), ("a", "1", 8), ("a", "2", 3)]
+    assert [sequences.note(*each) for each in seen] == [0, 0, 0, 2, 0, 0, 0]
+    assert sequences.note("a", "2", 5) == 1
+    assert sequences.missing == 3
+
+
+def test_a_snapshot_is_a_row_and_a_line() -> None:
+    counts = Counts(received=5, produced=4, acked=3, sessions_lost=1)
+    snapshot = Snapshot(
+        state="carrying", counts=counts, in_flight=2, held=9, oldest_unacked=1.0, stalled=True, trouble="Kafka is down"
+    )
+    assert snapshot.possible_duplicates == 1
+    assert snapshot.as_dict()["produced"] == 4
+    assert "1 SESSIONS LOST" in snapshot.line()
+    assert snapshot.line().endswith("STALLED: Kafka is down")
