@@ -118,7 +118,7 @@ def exercise_1(watch: Watch) -> Result:
     )
 
 
-def exercise_2(watch: Watch, line: Line) -> Result:
+def exercise_2(watch: Watch, line: Line) -> Result:  # noqa: PLR0911 - one answer for each mistake
     """The guard's status is ``online`` while its line is up and ``offline`` after it was cut, for whoever asks."""
     topic = f"{watch.here.ns}{_STATUS}"
     if not watch.wait_for(lambda: bool(watch.messages(_STATUS)), seconds=1.0):
