@@ -22,7 +22,7 @@ _NOT_FOUND = 404
 _FRAME = 5
 
 
-def exercise_1(watch: Watch) -> Result:  # noqa: PLR0911 - one answer for each mistake
+def exercise_1(watch: Watch) -> Result:
     """A subject with BACKWARD compatibility, and ten readings of three generators under it."""
     subject = f"{watch.here.ns}tank-readings-value"
     registry = SchemaRegistryClient(dict(watch.here.registry))
@@ -68,7 +68,7 @@ def exercise_1(watch: Watch) -> Result:  # noqa: PLR0911 - one answer for each m
     return done(f"{len(records)} readings of {len(generators)} generators, each under the contract of {subject}.")
 
 
-def exercise_2(watch: Watch) -> Result:  # noqa: PLR0911 - one answer for each mistake
+def exercise_2(watch: Watch) -> Result:
     """Every unreadable record of mixed-readings is a dead letter with a reason, and the group has read to the end."""
     registry = SchemaRegistryClient(dict(watch.here.registry))
     deserialize = JSONDeserializer(None, schema_registry_client=registry)
