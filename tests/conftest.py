@@ -7,12 +7,18 @@ when the first test asks for it. Its MQTT broker is Mosquitto where that is inst
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is slow, not wrong.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 # On a machine that must have every part, a skipped test is a failed one, unless its reason begins like this.
 BY_DESIGN = "by design: "
@@ -26,6 +32,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="MQTT broker of the tests' lab: native (Mosquitto) or embedded (Artemis)",
     )
+
+
+def pytest_configure() -> None:
+    # Told to stop, pytest still takes its lab down.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -66,8 +77,8 @@ def lab_env(
 
     Use it for programs that a test starts; in the test's own process take :func:`here`.
     """
-    from helpers import lab  # noqa: PLC0415  unit tests need no lab
-    from helpers.lab.programs import on_path  # noqa: PLC0415
+    from helpers import lab
+    from helpers.lab.programs import on_path
 
     mqtt = pytestconfig.getoption("--mqtt") or ("native" if on_path("mosquitto") else "embedded")
     if mqtt == "native" and not on_path("mosquitto"):
@@ -93,7 +104,7 @@ def lab_env(
 @pytest.fixture(scope="session")
 def here(lab_env: dict[str, str]) -> Iterator[Any]:
     """The tests' lab as a lesson sees it: ``here.mqtt``, ``here.kafka``, ``here.registry``, ``here.ns``."""
-    from helpers import lab  # noqa: PLC0415
+    from helpers import lab
 
     with pytest.MonkeyPatch.context() as patch:
         for variable, value in lab_env.items():

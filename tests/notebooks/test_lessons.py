@@ -35,7 +35,7 @@ def test_an_untouched_lesson_finishes_and_every_check_says_not_yet(lesson: Lesso
 def test_a_solved_lesson_passes_and_leaves_only_names_it_owns(
     lesson: Lesson, here: Any, lab_env: dict[str, str]
 ) -> None:
-    """In a namespace, as on a shared cluster: what is new begins with it, belongs to the lesson, and goes at a reset."""
+    """In a namespace, as on a shared cluster: what is new is the lesson's own, and goes at a reset."""
     row = table.find(lesson.number)
     ns = f"{NAMESPACE}-"
     before = brokers.names(here)

@@ -1,0 +1,1 @@
+"""Lessons in JupyterLab, in a real browser that can reach this machine and nothing else."""

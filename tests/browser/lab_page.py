@@ -1,0 +1,98 @@
+"""One lesson open in JupyterLab, as a page object: run it, wait for it, look at what it drew."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.browser.conftest import Jupyter, Visit
+from tests.notebooks.anatomy import Lesson
+
+OPEN_WITHIN = 60
+RUN_WITHIN = 120
+PLOT = ".js-plotly-plot"
+WIDGET = ".jp-Notebook .jupyter-widgets:not(.jupyter-widgets-view)"
+
+# What a plot really drew: marks with a size. A figure without data has axes and none of these.
+MARKS = """plot => [...plot.querySelectorAll(
+    ".trace path, .trace rect, .points path, .points text, .bars path, .heatmaplayer image, .hm image, .slice path," +
+    " .indicatorlayer path, .table-control-view text, .sankey-link, .imagelayer image")]
+  .filter(mark => {
+    const box = mark.getBoundingClientRect();
+    const path = mark.getAttribute("d");
+    return (path === null || path.length > 6) && (box.width > 1 || box.height > 1);
+  }).length"""
+
+
+class LessonPage:
+    """A lesson in the browser. ``lesson`` is the notebook as stored; nothing here saves it."""
+
+    def __init__(self, visit: Visit, jupyter: Jupyter, lesson: Lesson) -> None:
+        self.page: Any = visit.page
+        self.lesson = lesson
+        self.page.goto(jupyter.notebook(lesson.path.name), timeout=OPEN_WITHIN * 1000)
+        self.page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=OPEN_WITHIN * 1000)
+        # Before the kernel is there, Run All would ask which kernel to take.
+        self.page.get_by_text(re.compile(r"ipykernel\) \| Idle")).wait_for(timeout=OPEN_WITHIN * 1000)
+
+    def run_all(self) -> None:
+        """Choose Run → Run All Cells, and wait until every code cell has a number or one shows an error."""
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_text(re.compile("^Run All Cells$")).click()
+        cells = sum(1 for cell in self.lesson.cells if cell.cell_type == "code")
+        deadline = time.monotonic() + RUN_WITHIN
+        while len(self.numbers()) < cells and not self.errors():
+            assert time.monotonic() < deadline, f"{len(self.numbers())} of {cells} cells ran in {RUN_WITHIN} s"
+            self.page.wait_for_timeout(250)
+
+    def numbers(self) -> list[str]:
+        """Execution counts of the code cells that have finished."""
+        prompts = self.page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt").all_text_contents()
+        return [each for each in prompts if re.search(r"\[\d+\]", each)]
+
+    def errors(self) -> list[str]:
+        """Tracebacks, what was written to standard error, and widgets that failed, as a learner sees them."""
+        kinds = "application/vnd.jupyter.error", "application/vnd.jupyter.stderr"
+        shown = [self.page.locator(f'.jp-Notebook [data-mime-type="{kind}"]') for kind in kinds]
+        shown.append(self.page.get_by_text(re.compile("Error displaying widget|Loading widget|Javascript Error")))
+        return [text for each in shown for text in each.all_text_contents()]
+
+    def dialogs(self) -> list[str]:
+        """Dialogs and notifications that nobody asked for."""
+        return self.page.locator(".jp-Dialog, .Toastify__toast").all_text_contents()  # type: ignore[no-any-return]
+
+    def plots(self) -> list[Any]:
+        return self.page.locator(f".jp-Notebook {PLOT}").all()  # type: ignore[no-any-return]
+
+    def drawn(self, plot: Any) -> int:
+        """How many marks ``plot`` drew, once it is in view."""
+        plot.scroll_into_view_if_needed()
+        deadline = time.monotonic() + 10
+        while not (marks := int(plot.evaluate(MARKS))) and time.monotonic() < deadline:
+            self.page.wait_for_timeout(100)
+        return marks
+
+    def cell(self, name: str) -> Any:
+        """The cell with the id ``name``."""
+        place = [cell.id for cell in self.lesson.cells].index(name)
+        return self.page.locator(".jp-Notebook .jp-Cell").nth(place)
+
+    def screenshots(self, folder: Path) -> list[Path]:
+        """Pictures of the whole lesson, one screen after the other."""
+        scroller = self.page.locator(".jp-WindowedPanel-outer").first
+        height = int(scroller.evaluate("each => each.clientHeight"))
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob(f"{self.lesson.path.stem}-*.png"):
+            old.unlink()
+        taken: list[Path] = []
+        top, bottom = 0, 1
+        while top < bottom and len(taken) < 40:
+            scroller.evaluate("(each, top) => { each.scrollTop = top; }", top)
+            self.page.wait_for_timeout(300)
+            taken.append(folder / f"{self.lesson.path.stem}-{len(taken):02d}.png")
+            self.page.screenshot(path=str(taken[-1]))
+            top += height - 80
+            bottom = int(scroller.evaluate("each => each.scrollHeight")) - 80
+        return taken

@@ -1,0 +1,81 @@
+"""Lessons in JupyterLab: Run All shows no error, everything is drawn and answers a click, and nothing is fetched."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import Jupyter, Visit
+from tests.browser.lab_page import LessonPage
+from tests.notebooks.anatomy import Lesson, lessons
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def by_number(number: str) -> Lesson:
+    return next(each for each in lessons() if each.number == number)
+
+
+@pytest.mark.parametrize("lesson", lessons(), ids=lambda each: each.path.stem)
+def test_run_all_draws_everything(visit: Visit, jupyter: Jupyter, lesson: Lesson, artifacts: Path) -> None:
+    page = LessonPage(visit, jupyter, lesson)
+    page.run_all()
+    pictures = page.screenshots(artifacts / "browser")
+
+    assert page.errors() == []
+    assert page.dialogs() == []
+    assert pictures
+    for plot in page.plots():
+        assert page.drawn(plot), "a figure has axes and nothing in them"
+        answers_a_click(page, plot)
+    assert visit.refused == []
+
+
+def answers_a_click(page: LessonPage, plot: Any) -> None:
+    """A click on a legend's entry hides its line; where there is no legend, the toolbar's zoom-out moves the axes."""
+    entry = plot.locator(".legendtoggle")
+    if entry.count():
+        before = plot.evaluate("plot => JSON.stringify(plot._fullData.map(each => each.visible))")
+        entry.first.click()
+        expression = "plot => JSON.stringify(plot._fullData.map(each => each.visible))"
+    else:
+        expression = "plot => JSON.stringify(plot._fullLayout.xaxis ? plot._fullLayout.xaxis.range : [])"
+        before = plot.evaluate(expression)
+        plot.hover()
+        button = plot.locator('.modebar-btn[data-title="Zoom out"]')
+        if not button.count():
+            return  # no axes to zoom: a table or an indicator
+        button.first.click()
+    for _ in range(50):
+        if plot.evaluate(expression) != before:
+            return
+        page.page.wait_for_timeout(100)
+    pytest.fail("the figure did not react to a click")
+
+
+def test_a_click_on_a_widget_reaches_python(visit: Visit, jupyter: Jupyter) -> None:
+    page = LessonPage(visit, jupyter, by_number("00"))
+    page.run_all()
+    output = page.cell("widget")
+    output.get_by_role("button", name="Click me").click()
+    output.get_by_text("Clicks that reached Python: 1").wait_for(timeout=10_000)
+
+
+def test_a_figure_without_data_counts_as_not_drawn(visit: Visit, jupyter: Jupyter) -> None:
+    """The look at figures itself: a ``FigureWidget`` whose x stays empty draws axes and no line."""
+    page = LessonPage(visit, jupyter, by_number("01"))
+    page.run_all()
+    (plot, *_) = page.plots()
+    assert page.drawn(plot)
+    plot.evaluate("plot => plot.querySelectorAll('.trace').forEach(each => each.remove())")
+    assert plot.evaluate("plot => plot.querySelectorAll('.xtick').length")
+    assert not page.drawn(plot)
+
+
+def test_a_request_to_the_world_outside_is_refused_and_noticed(visit: Visit) -> None:
+    visit.page.set_content('<img src="https://tile.openstreetmap.org/0/0/0.png">')
+    visit.page.wait_for_timeout(500)
+    assert [re.sub(r"/0/0/0.png$", "", url) for url in visit.refused] == ["https://tile.openstreetmap.org"]
