@@ -13,17 +13,16 @@ import signal
 import sys
 import time
 import webbrowser
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import Progress
 from rich.table import Table
 
 from helpers import lab
 from helpers.errors import ConfigurationError, LessonError
-from helpers.lab import artifacts, clients, doctor, here, jupyter, lessons
+from helpers.lab import artifacts, clients, doctor, here, jupyter, lessons, processes
 from helpers.lab.progress import OnScreen, screen
 from helpers.lab.services import SERVICES
 
@@ -34,26 +33,21 @@ _FOLLOW_EVERY = 0.2
 
 def main() -> None:
     """Run the ``lab`` command, turning every known error into a message and an exit code."""
-    # An orderly stop from outside (systemd, docker, a closing terminal) ends like Ctrl-C.
+    # An orderly stop from outside (systemd, docker) ends like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         command(standalone_mode=False)
-    except ConfigurationError as error:
-        _complain(error, _USAGE)
     except LessonError as error:
-        _complain(error, _FAILED)
+        click.secho(f"✗ {error}", err=True, fg="red")
+        sys.exit(_USAGE if isinstance(error, ConfigurationError) else _FAILED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
+        click.echo("\nStopped. What the lab started goes on; `lab down` ends it.", err=True)
         sys.exit(_INTERRUPTED)
     except BrokenPipeError:  # `lab logs kafka | head`
         sys.stderr.close()
-
-
-def _complain(error: LessonError, code: int) -> None:
-    click.secho(f"✗ {error}", err=True, fg="red")
-    sys.exit(code)
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -67,7 +61,7 @@ def command(context: click.Context) -> None:
         context.invoke(start)
 
 
-@command.command()
+@command.command(short_help="Start the brokers and open JupyterLab.")
 @click.option("--lesson", default="00", show_default=True, help="The lesson to open.")
 @click.option("--port", default=8888, show_default=True, help="JupyterLab's port; the next free one if it is taken.")
 @click.option("--browser/--no-browser", default=None, help="Open a browser. By default where there is a display.")
@@ -82,33 +76,26 @@ def start(lesson: str, port: int, *, browser: bool | None) -> None:
     report = doctor.preflight()
     click.echo(report)
     if not report.passed:
-        raise LessonError(
-            "The preflight failed, so JupyterLab was not opened.", remedy="Do what it says, and try again."
-        )
+        raise LessonError("The preflight failed, so JupyterLab was not opened.", remedy="Follow each → and try again.")
     with jupyter.jupyterlab(settings, first, port=port) as running:
         click.echo(f"\nJupyterLab is ready. Open this address in a browser:\n\n    {running.address}\n")
-        click.echo("Ctrl-C ends JupyterLab and leaves the brokers running.", nl=True)
-        if _has_display() if browser is None else browser:
+        click.echo("Ctrl-C ends JupyterLab and leaves the brokers running.")
+        display = sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+        if display if browser is None else browser:
             webbrowser.open(running.address)
         with contextlib.suppress(KeyboardInterrupt):
             running.process.wait()
     click.echo("\nJupyterLab has ended. The brokers still run: `lab` opens the lessons again, `lab down` ends them.")
 
 
-def _has_display() -> bool:
-    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-@command.command()
+@command.command(short_help="Run lessons without a browser.")
 @click.argument("numbers", nargs=-1, metavar="[LESSON]...")
 def run(numbers: tuple[str, ...]) -> None:
     """Run lessons from top to bottom without a browser: `lab run 00 01`, or all of them.
 
     Exits with 0 if every lesson ran to its end, else with 1.
     """
-    chosen = [lessons.find(each) for each in numbers] or [
-        each for each in lessons.LESSONS.values() if each.path.exists()
-    ]
+    chosen = [lessons.find(each) for each in numbers or lessons.LESSONS]
     lab.up(lab.Settings.from_environment(), report=OnScreen())
     failed = 0
     with Progress(console=screen()) as progress:
@@ -128,46 +115,34 @@ def run(numbers: tuple[str, ...]) -> None:
         raise LessonError(f"{failed} of {len(chosen)} lessons failed.")
 
 
-@command.command()
+@command.command(short_help="Start the brokers that do not run.")
 def up() -> None:
     """Start the brokers that do not run. Leaves alone what runs, repairs what died."""
-    lab.up(lab.Settings.from_environment(), report=OnScreen())
-    _print_status(lab.status(lab.Settings.from_environment()))
+    _print_status(lab.up(lab.Settings.from_environment(), report=OnScreen()))
 
 
-@command.command()
+@command.command(short_help="End the brokers; their data stays.")
 @click.option("--wipe", is_flag=True, help="Delete the brokers' data too: the next start is a first start.")
 def down(*, wipe: bool) -> None:
     """End the brokers that `lab` started, and nothing else. Their data stays."""
     ended = lab.down(lab.Settings.from_environment(), wipe=wipe)
-    click.echo(f"Ended: {', '.join(ended)}." if ended else "Nothing was running.")
+    click.echo(f"Ended: {', '.join(SERVICES[each].title for each in ended)}." if ended else "Nothing was running.")
 
 
-@command.command()
+@command.command(short_help="Show the services and their addresses.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(*, as_json: bool) -> None:
-    """Show the services: where they are, who provides them, what they need."""
-    settings = lab.Settings.from_environment()
-    statuses = lab.status(settings)
+    """Show the services: where they are, who provides them, what they need.
+
+    Exits with 3 if one of them does not run.
+    """
+    statuses = lab.status(lab.Settings.from_environment())
     if as_json:
-        click.echo(json.dumps([_as_dict(each) for each in statuses], indent=1))
+        click.echo(json.dumps([each.as_dict() for each in statuses], indent=1))
     else:
         _print_status(statuses)
     if any(not each.ready for each in statuses if each.provider != "none"):
         sys.exit(_NOT_RUNNING)
-
-
-def _as_dict(each: lab.Status) -> dict[str, Any]:
-    return {
-        "service": each.service.name,
-        "provider": each.provider,
-        "address": each.endpoint.address if each.endpoint else None,
-        "ready": each.ready,
-        "trouble": each.trouble,
-        "pid": each.pid,
-        "memory_bytes": each.memory,
-        "log": str(each.log) if each.log else None,
-    }
 
 
 def _print_status(statuses: list[lab.Status]) -> None:
@@ -181,7 +156,7 @@ def _print_status(statuses: list[lab.Status]) -> None:
     screen().print(table)
 
 
-@command.command("doctor")
+@command.command("doctor", short_help="Test everything, and say what to do about it.")
 def examine() -> None:
     """Test everything a lesson needs by doing it, and name a remedy for what fails."""
     report = doctor.examine(lab.Settings.from_environment(), report=OnScreen())
@@ -190,7 +165,7 @@ def examine() -> None:
         raise LessonError("Something is wrong; each remedy stands behind its →.")
 
 
-@command.command()
+@command.command(short_help="Print the end of a service's log.")
 @click.argument("service", type=click.Choice(sorted(SERVICES)))
 @click.option("-f", "--follow", is_flag=True, help="Go on printing as the service goes on writing; Ctrl-C ends it.")
 def logs(service: str, *, follow: bool) -> None:
@@ -198,16 +173,15 @@ def logs(service: str, *, follow: bool) -> None:
     (found,) = lab.status(lab.Settings.from_environment(), only=[service])
     if found.log is None or not found.log.exists():
         raise LessonError(f"There is no log of {service} here.", remedy="`lab status` says who provides it.")
-    with found.log.open(encoding="utf-8", errors="replace") as file:
-        click.echo("".join(file.readlines()[-_LOG_LINES:]), nl=False)
+    click.echo(processes.tail(found.log, lines=_LOG_LINES, indent=""))
+    with found.log.open(encoding="utf-8", errors="replace") as file, contextlib.suppress(KeyboardInterrupt):
+        file.seek(0, os.SEEK_END)
         while follow:
-            if line := file.readline():
-                click.echo(line, nl=False)
-            else:
-                time.sleep(_FOLLOW_EVERY)
+            click.echo(file.readline(), nl=False)
+            time.sleep(_FOLLOW_EVERY if file.tell() == found.log.stat().st_size else 0)
 
 
-@command.command()
+@command.command(short_help="Delete what lessons made on the brokers.")
 @click.option("--lesson", help="Only what this lesson made, for example 02.")
 def reset(lesson: str | None) -> None:
     """Delete what lessons made: topics, groups with their offsets, subjects, retained messages, sessions.
@@ -221,7 +195,7 @@ def reset(lesson: str | None) -> None:
     click.echo(f"Deleted: {what}." if what else "There was nothing to delete.")
 
 
-@command.command()
+@command.command(short_help="Download the brokers now, or carry them.")
 @click.option("--to", "target", type=click.Path(path_type=Path, file_okay=False), help="Copy the downloads to DIR.")
 @click.option("--from", "source", type=click.Path(path_type=Path, exists=True), help="Take the downloads from DIR.")
 def prefetch(target: Path | None, source: Path | None) -> None:
@@ -231,23 +205,25 @@ def prefetch(target: Path | None, source: Path | None) -> None:
     """
     if target and source:
         raise click.UsageError("--to and --from contradict each other.")
-    settings = lab.Settings.from_environment()
+    cache = lab.Settings.from_environment().cache
     everything = artifacts.listed()
-    size = sum(each.size for each in artifacts.missing(everything, settings.cache))
+
+    def lacking(folder: Path) -> int:
+        return sum(each.size for each in artifacts.missing(everything, folder))
+
     if source:
-        with OnScreen().bar("Copying", total=size) as advance:
-            artifacts.copy(everything, source, settings.cache, advance=advance)
-    elif size:
+        with OnScreen().bar("Copying", total=lacking(cache)) as advance:
+            artifacts.copy(everything, source, cache, advance=advance)
+    elif size := lacking(cache):
         with OnScreen().bar("Downloading", total=size) as advance:
-            artifacts.fetch(everything, settings.cache, advance=advance)
+            artifacts.fetch(everything, cache, advance=advance)
     if target:
-        size = sum(each.size for each in artifacts.missing(everything, target))
-        with OnScreen().bar(f"Copying to {target}", total=size) as advance:
-            artifacts.copy(everything, settings.cache, target, advance=advance)
-    click.echo(f"Everything is in {target or settings.cache}.")
+        with OnScreen().bar(f"Copying to {target}", total=lacking(target)) as advance:
+            artifacts.copy(everything, cache, target, advance=advance)
+    click.echo(f"Everything is in {target or cache}.")
 
 
-@command.command()
+@command.command(short_help="Publish the fleet's readings over MQTT.")
 @click.option("--rate", default=6.0, show_default=True, help="Readings per second, of all generators together.")
 @click.option("--size", default=6, show_default=True, help="Number of generators.")
 @click.option("--seed", default=7, show_default=True, help="The same seed gives the same readings.")
@@ -262,22 +238,8 @@ def simulate(**options: Any) -> None:  # noqa: ANN401  click passes the options 
     settings = lab.Settings.from_environment()
     found = here.attach(settings, report=OnScreen())
     client = clients.mqtt_client(found.mqtt, f"{found.ns}simulate-{os.getpid()}")
-    total = round(plan.duration * plan.rate) or None
     click.echo(f"Publishing to {found.ns}{plan.topic} at {found.mqtt.address}. Ctrl-C stops.")
-    with clients.running(client, found.mqtt), _counter("Readings", total) as count:
-        sent = publish(client, found.ns, plan, on_sent=count)
+    with clients.running(client, found.mqtt), Progress(console=screen()) as progress:
+        task = progress.add_task("Readings", total=round(plan.duration * plan.rate) or None)
+        sent = publish(client, found.ns, plan, on_sent=lambda count: progress.update(task, completed=count))
     click.echo(f"{sent} readings published and acknowledged.")
-
-
-@contextlib.contextmanager
-def _counter(title: str, total: int | None) -> Iterator[Any]:
-    text = TextColumn("{task.description} {task.completed} {task.fields[speed]}")
-    with Progress(text, BarColumn(), console=screen()) as progress:
-        task = progress.add_task(title, total=total, speed="")
-        began = time.monotonic()
-
-        def count(done: int) -> None:
-            speed = done / max(time.monotonic() - began, 1e-9)
-            progress.update(task, completed=done, speed=f"({speed:.0f}/s)")
-
-        yield count

@@ -6,9 +6,10 @@ import hashlib
 import shutil
 import tarfile
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,8 +67,8 @@ def listed(*services: str) -> list[Artifact]:
 
 def missing(artifacts: Iterable[Artifact], cache: Path) -> list[Artifact]:
     """Return those not yet in the cache. What is there was verified when it arrived; its size is looked at again."""
-    unique = {each.sha256: each for each in artifacts}
-    return [each for each in unique.values() if not _present(each.path(cache), each.size)]
+    unique = {each.sha256: (each, each.path(cache)) for each in artifacts}
+    return [each for each, path in unique.values() if not path.is_file() or path.stat().st_size != each.size]
 
 
 def fetch(artifacts: Iterable[Artifact], cache: Path, *, advance: Progress = lambda _: None) -> None:
@@ -78,16 +79,23 @@ def fetch(artifacts: Iterable[Artifact], cache: Path, *, advance: Progress = lam
     Raises:
         DownloadError: No network, or the connection broke. Files that arrived before are kept.
         ChecksumError: A file is not the one that was tested.
-        NotWritable: The cache folder cannot be written.
+        NotWritable: The cache folder cannot be written, or its disk is full.
     """
-    wanted = missing(artifacts, cache)
+    stopped = threading.Event()
+
+    def arrived(count: int) -> None:
+        if stopped.is_set():
+            raise RuntimeError("the other files need not arrive any more")
+        advance(count)
+
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        futures = [pool.submit(_fetch_one, each, cache, advance) for each in wanted]
+        futures = [pool.submit(_fetch_one, each, cache, arrived) for each in missing(artifacts, cache)]
         try:
             for future in futures:
                 future.result()
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
+        except BaseException:  # Ctrl-C too: nobody waits for the rest of a large file
+            stopped.set()
+            pool.shutdown(cancel_futures=True)
             raise
 
 
@@ -132,38 +140,33 @@ def _fetch_one(artifact: Artifact, cache: Path, advance: Progress) -> None:
     import requests
     from jgo.maven import MavenContext, PythonResolver
 
-    class _Meter:
-        def __init__(self, _name: str, _total: int) -> None: ...
-        def __enter__(self) -> Progress:
-            return advance
-
-        def __exit__(self, *_: object) -> None: ...
+    def meter(_name: str, _total: int) -> AbstractContextManager[Progress]:
+        return nullcontext(advance)
 
     with _staging(cache) as folder:
-        maven = MavenContext(resolver=PythonResolver(progress_callback=_Meter), repo_cache=folder, timeout=30)
+        maven = MavenContext(resolver=PythonResolver(progress_callback=meter), repo_cache=folder, timeout=30)
         component = maven.project(artifact.group, artifact.name).at_version(artifact.version)
         try:
             staged = component.artifact(artifact.classifier, artifact.packaging).resolve()
+        except requests.exceptions.ChunkedEncodingError as error:
+            raise DownloadError(artifact.filename, "the connection broke off half-way", remedy=_OFFLINE) from error
+        except (requests.ConnectionError, requests.Timeout) as error:
+            cause = f"Maven Central does not answer ({type(error).__name__})"
+            raise DownloadError(artifact.filename, cause, remedy=_OFFLINE) from error
         except (requests.RequestException, RuntimeError) as error:
-            reason = "no connection" if isinstance(error, requests.ConnectionError) else type(error).__name__
-            raise DownloadError(artifact.filename, reason, remedy=_OFFLINE) from error
-        except OSError as error:
-            raise NotWritable(cache, reason=error.strerror or str(error)) from error
+            raise DownloadError(artifact.filename, "Maven Central does not give it out", remedy=_OFFLINE) from error
         _admit(artifact, staged, cache)
 
 
 def _admit(artifact: Artifact, staged: Path, cache: Path) -> None:
-    if staged.stat().st_size < artifact.size:
-        raise DownloadError(artifact.filename, "the connection broke off half-way", remedy=_OFFLINE)
+    if (size := staged.stat().st_size) < artifact.size:
+        cause = f"only {size:,} of its {artifact.size:,} bytes arrived"
+        raise DownloadError(artifact.filename, cause, remedy=_OFFLINE)
     with staged.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != artifact.sha256:
         raise ChecksumError(artifact.filename, expected=artifact.sha256, found=found)
     _rename(staged, artifact.path(cache))
-
-
-def _present(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
 
 
 def _rename(source: Path, target: Path) -> None:
@@ -180,10 +183,7 @@ def _staging(cache: Path) -> Iterator[Path]:
     """A folder on the cache's own disk, gone afterwards: a rename from it into the cache is atomic."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.mkdtemp(prefix=".arriving-", dir=cache)
+        with tempfile.TemporaryDirectory(prefix=".arriving-", dir=cache, ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
     except OSError as error:
         raise NotWritable(cache, reason=error.strerror or str(error)) from error
-    try:
-        yield Path(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

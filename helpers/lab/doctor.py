@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import html
 import importlib.metadata
-import importlib.util
 import shutil
-import sys
 import tomllib
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from confluent_kafka import KafkaException
 from packaging.requirements import Requirement
 
 from helpers.errors import LessonError
 from helpers.lab import here, java, lifecycle, ports
-from helpers.lab.progress import Reporter, Silent
-from helpers.lab.services import SERVICES
+from helpers.lab.programs import PROGRAMS
+from helpers.lab.progress import Reporter, Silent, html_table
 from helpers.lab.settings import Settings
 from helpers.paths import ROOT
 
@@ -61,11 +59,9 @@ class Report:
     def _repr_html_(self) -> str:
         rows = []
         for each in self.checks:
-            remedy = "" if each.passed else f"<br><strong>→ {html.escape(each.remedy)}</strong>"
-            cells = ("✅" if each.passed else "✗", html.escape(each.name), html.escape(each.seen) + remedy)
-            rows.append("<tr>" + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in cells) + "</tr>")
-        head = "".join(f"<th style='text-align:left'>{each}</th>" for each in ("", "what", "seen"))
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+            seen = each.seen if each.passed else f"{each.seen} → {each.remedy}"
+            rows.append(("✅" if each.passed else "✗", each.name, seen))
+        return html_table(("", "what", "seen"), rows)
 
 
 def preflight() -> Report:
@@ -76,7 +72,8 @@ def preflight() -> Report:
 
 def examine(settings: Settings, *, report: Reporter) -> Report:
     """Try everything `lab doctor` names, starting the lab if it does not run."""
-    machine = (_java(), _memory(settings), _disk(settings.home), _disk(settings.cache), _ports(settings))
+    before = lifecycle.status(settings)
+    machine = (_java(before), _memory(before), _disk(settings.home), _disk(settings.cache), _ports(before))
     return Report((*machine, _packages(), _widgets(), *_services(settings, report)))
 
 
@@ -85,6 +82,8 @@ def _attempt(name: str, action: Callable[[], str], *, remedy: str) -> Check:
         return Check(name=name, passed=True, seen=action())
     except LessonError as error:
         return Check(name=name, passed=False, seen=error.cause, remedy=error.remedy or remedy)
+    except KafkaException as error:
+        return Check(name=name, passed=False, seen=error.args[0].str(), remedy=remedy)
     except Exception as error:  # noqa: BLE001  whatever a client raises is the finding
         return Check(name=name, passed=False, seen=f"{type(error).__name__}: {error}", remedy=remedy)
 
@@ -98,20 +97,32 @@ def _services(settings: Settings, report: Reporter) -> Iterator[Check]:
     from helpers.lab import roundtrips
 
     name = f"{found.ns}hello-doctor-{uuid.uuid4().hex[:8]}"
-    logs = "`lab logs {}` shows what the service said; for a given service, check address and rights."
-    yield _attempt("MQTT round trip", lambda: roundtrips.mqtt_message(found.mqtt, name), remedy=logs.format("mqtt"))
-    yield _attempt("Kafka round trip", lambda: roundtrips.kafka_record(found.kafka, name), remedy=logs.format("kafka"))
-    yield _attempt("Schema round trip", lambda: roundtrips.schema(found.registry, name), remedy=logs.format("registry"))
-    influx = "InfluxDB answers" if found.influxdb else "no InfluxDB; only lesson 9 asks for it, and goes on without"
-    yield Check(name="InfluxDB", passed=True, seen=influx)
+    for service, title, action in (
+        ("mqtt", "MQTT round trip", lambda: roundtrips.mqtt_message(found.mqtt, name)),
+        ("kafka", "Kafka round trip", lambda: roundtrips.kafka_record(found.kafka, name)),
+        ("registry", "Schema round trip", lambda: roundtrips.schema(found.registry, name)),
+    ):
+        given = "Check its LAB_* variables, and that you may use names that begin with LAB_NAMESPACE."
+        ours = f"`lab logs {service}` shows what it said."
+        yield _attempt(title, action, remedy=given if service in settings.given else ours)
+    (influxdb,) = (each for each in found.status if each.service.name == "influxdb")
+    absent = "no InfluxDB; only lesson 9 asks for it, and goes on without"
+    yield Check(
+        name="InfluxDB",
+        passed=influxdb.ready or not influxdb.endpoint,
+        seen="answers" if influxdb.ready else influxdb.trouble if influxdb.endpoint else absent,
+        remedy="Check the LAB_INFLUXDB_* variables; without them the lessons go on without InfluxDB.",
+    )
 
 
-def _java() -> Check:
-    return _attempt("Java", lambda: f"{java.find().name} {java.NEEDED} or newer", remedy="Install Java.")
+def _java(statuses: list[lifecycle.Status]) -> Check:
+    if not any(each.provider in PROGRAMS and PROGRAMS[each.provider].artifacts for each in statuses):
+        return Check(name="Java", passed=True, seen="not needed: the services run elsewhere")
+    return _attempt("Java", lambda: f"{java.NEEDED} or newer: {java.find()}", remedy="")
 
 
-def _memory(settings: Settings) -> Check:
-    ours = sum(each.memory or 0 for each in lifecycle.status(settings))
+def _memory(statuses: list[lifecycle.Status]) -> Check:
+    ours = sum(each.memory or 0 for each in statuses)
     free = psutil.virtual_memory().available + ours
     return Check(
         name="Memory",
@@ -127,46 +138,39 @@ def _disk(folder: Path) -> Check:
     return Check(
         name="Disk",
         passed=free > _NEEDED_DISK,
-        seen=f"{free / _GB:.0f} GB free in {folder}",
+        seen=f"{free / _GB:.1f} GB free in {folder}",
         remedy=f"Make room, {_NEEDED_DISK / _GB:.0f} GB, or set LAB_HOME and LAB_CACHE to another disk.",
     )
 
 
-def _ports(settings: Settings) -> Check:
-    running = {each.service.name for each in lifecycle.status(settings) if each.ready}
-    taken = [each for each in SERVICES.values() if each.name not in running and not ports.is_free(each.port)]
-    seen = "; ".join(f"{each.port} is held by {ports.holder(each.port)}" for each in taken)
+def _ports(statuses: list[lifecycle.Status]) -> Check:
+    wanted = [each.service.port for each in statuses if not each.endpoint]
+    taken = "; ".join(f"{port} is held by {ports.holder(port)}" for port in wanted if not ports.is_free(port))
     # Not a failure: the lab takes the next free port, and lessons ask it which.
-    return Check(
-        name="Ports", passed=True, seen=f"{seen}; the lab takes the next free one" if seen else "free, or ours"
-    )
+    seen = f"{taken}; the lab takes the next free one" if taken else "free, or the lab's own"
+    return Check(name="Ports", passed=True, seen=seen)
 
 
 def _packages() -> Check:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wrong = []
-    for requirement in map(Requirement, project["dependencies"]):
-        if requirement.marker and not requirement.marker.evaluate():
+    for wanted in map(Requirement, project["dependencies"]):
+        if wanted.marker and not wanted.marker.evaluate():
             continue
         try:
-            version = importlib.metadata.version(requirement.name)
+            version = importlib.metadata.version(wanted.name)
         except importlib.metadata.PackageNotFoundError:
-            wrong.append(f"{requirement.name} is missing")
-            continue
-        if version not in requirement.specifier:
-            wrong.append(f"{requirement.name} is {version}, wanted {requirement.specifier}")
+            wrong.append(f"{wanted.name} is missing")
+        else:
+            wrong += [] if version in wanted.specifier else [f"{wanted.name} is {version}, wanted {wanted.specifier}"]
     return Check(name="Packages", passed=not wrong, seen="; ".join(wrong) or "as tested", remedy=_REINSTALL)
 
 
 def _widgets() -> Check:
-    folder = Path(sys.prefix) / "share" / "jupyter" / "labextensions"
+    from jupyter_core.paths import jupyter_path
+
     needed = {"jupyterlab_widgets": "@jupyter-widgets/jupyterlab-manager", "anywidget": "anywidget"}
-    lacking = [
-        package
-        for package, extension in needed.items()
-        if importlib.util.find_spec(package) is None or not (folder / extension).exists()
-    ]
-    seen = (
-        f"{', '.join(lacking)} not found beside JupyterLab" if lacking else "JupyterLab finds the widgets' extensions"
-    )
+    folders = [Path(each) for each in jupyter_path("labextensions")]
+    lacking = [name for name, extension in needed.items() if not any((each / extension).exists() for each in folders)]
+    seen = f"JupyterLab finds no extension of {', '.join(lacking)}" if lacking else "JupyterLab finds their extensions"
     return Check(name="Widgets", passed=not lacking, seen=seen, remedy=_REINSTALL)

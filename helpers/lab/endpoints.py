@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+LOOPBACK = "127.0.0.1"
+REGISTRY_PATH = "/apis/ccompat/v7"
 _SECRETS = ("password", "secret", "token", "user.info", "key.pem")
 _MASK = "********"
 
@@ -16,21 +18,20 @@ class Masked(dict[str, Any]):
     """
 
     def __repr__(self) -> str:
-        shown = {key: _MASK if _is_secret(key) and value else value for key, value in self.items()}
-        return repr(shown)
+        secret = {key: any(word in key.lower() for word in _SECRETS) for key in self}
+        return repr({key: _MASK if secret[key] and value else value for key, value in self.items()})
 
     __str__ = __repr__
 
     def __or__(self, other: dict[str, Any]) -> Masked:  # type: ignore[override]
         return Masked({**self, **other})
 
+    def __ror__(self, other: dict[str, Any]) -> Masked:  # type: ignore[override]
+        return Masked({**other, **self})
+
     def copy(self) -> Masked:
         """Return a copy that masks its secrets too."""
         return Masked(self)
-
-
-def _is_secret(key: str) -> bool:
-    return any(word in key.lower() for word in _SECRETS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,23 +49,6 @@ class MqttEndpoint:
     def address(self) -> str:
         """The broker's address as people write it."""
         return f"{'mqtts' if self.tls is not None else 'mqtt'}://{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class InfluxEndpoint:
-    """An InfluxDB's address. A token (2.x, 3) or a username and password (1.x), or neither."""
-
-    url: str
-    provider: str
-    database: str = "generators"
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    token: str | None = field(default=None, repr=False)
-
-    @property
-    def address(self) -> str:
-        """The address as people write it."""
-        return self.url
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +77,24 @@ class RegistryEndpoint:
         return str(self.conf["url"])
 
 
-Endpoint = MqttEndpoint | KafkaEndpoint | RegistryEndpoint | InfluxEndpoint
+@dataclass(frozen=True, kw_only=True)
+class InfluxEndpoint:
+    """An InfluxDB's address. A token (2.x, 3), or a username and password (1.x), or neither."""
 
-LOOPBACK = "127.0.0.1"
-REGISTRY_PATH = "/apis/ccompat/v7"
+    url: str
+    provider: str
+    database: str = "generators"
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+
+    @property
+    def address(self) -> str:
+        """The address as people write it."""
+        return self.url
+
+
+Endpoint = MqttEndpoint | KafkaEndpoint | RegistryEndpoint | InfluxEndpoint
 
 
 def local(service: str, *, port: int, provider: str) -> Endpoint:

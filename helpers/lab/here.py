@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections import Counter
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from helpers.lab import lessons, lifecycle
 from helpers.lab.endpoints import InfluxEndpoint, KafkaEndpoint, Masked, MqttEndpoint, RegistryEndpoint
 from helpers.lab.lifecycle import Status
 from helpers.lab.programs import PROGRAMS
-from helpers.lab.progress import OnScreen, Reporter
+from helpers.lab.progress import OnScreen, Reporter, html_table
 from helpers.lab.settings import Settings
 
 _NEEDED = ("mqtt", "kafka", "registry")
@@ -36,37 +35,19 @@ class Here:
         return "\n".join(f"{title:<16} {address:<42} {by}" for title, address, by in self._rows())
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td style='text-align:left'>{html.escape(title)}</td>"
-            f"<td style='text-align:left'><code>{html.escape(address)}</code></td>"
-            f"<td style='text-align:left'>{html.escape(by)}</td></tr>"
-            for title, address, by in self._rows()
-        )
-        head = "".join(f"<th style='text-align:left'>{each}</th>" for each in ("service", "address", "provided by"))
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return html_table(("service", "address", "provided by"), self._rows())
 
     def _rows(self) -> list[tuple[str, str, str]]:
         rows = [(each.service.title, each.endpoint.address, provided_by(each)) for each in self.status if each.endpoint]
-        absent = [
-            (each.service.title, "–", "not here; only lesson 9 asks for it")
-            for each in self.status
-            if not each.endpoint
-        ]
-        names = [("Namespace", self.ns, "in front of every name")] if self.ns else []
-        return rows + absent + names
+        absent = [each.service.title for each in self.status if not each.endpoint]
+        rows += [(title, "–", "not here; only lesson 9 asks for it") for title in absent]
+        return rows + ([("Namespace", self.ns, "in front of every name")] if self.ns else [])
 
 
 def provided_by(status: Status) -> str:
     """Say in words where a service comes from."""
-    match status.provider:
-        case "given":
-            return "given by LAB_* variables"
-        case "compose":
-            return "Docker Compose"
-        case "none":
-            return "–"
-        case program:
-            return PROGRAMS[program].title
+    elsewhere = {"given": "given by LAB_* variables", "compose": "Docker Compose", "none": "–"}
+    return elsewhere.get(status.provider) or PROGRAMS[status.provider].title
 
 
 def connect(*, lesson: str | None = None, report: Reporter | None = None) -> Here:

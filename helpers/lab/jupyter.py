@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import time
@@ -74,7 +73,7 @@ def jupyterlab(settings: Settings, first: Lesson, *, port: int = _PORT) -> Itera
         _await(process, f"http://{LOOPBACK}:{port}/api", log)
         yield JupyterLab(f"http://{LOOPBACK}:{port}/{page}?token={token}", process)
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.terminate()
         try:
             process.wait(timeout=15)
         except subprocess.TimeoutExpired:

@@ -7,10 +7,10 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from helpers.errors import ConfigurationError, LabError
-from helpers.lab import endpoints, lifecycle, ports, services
+from helpers.lab import endpoints, ports, services, starting
 from helpers.lab.endpoints import Endpoint, KafkaEndpoint, Masked, MqttEndpoint, RegistryEndpoint
 from helpers.lab.processes import Process
 from helpers.lab.programs import PROGRAMS, Site
@@ -47,15 +47,15 @@ class Scratch:
         """Start the broker, or start it again after :meth:`kill` or :meth:`stop`. Returns once it is ready."""
         if self._process is not None and self._process.alive():
             return self
-        lifecycle.download([self._program], self._settings, OnScreen())
+        starting.download([self._program], self._settings, OnScreen())
         if self._site is None:
             folder = Path(tempfile.mkdtemp(prefix=f"scratch-{self.provider}-"))
             chosen = tuple(ports.any_free() for _ in range(self._program.ports))
             self._site = Site(folder=folder, cache=self._settings.cache, ports=chosen, settings=self._options)
             atexit.register(self.close)
-        self._process = lifecycle.launch(self._program, self._site)
+        self._process = starting.launch(self._program, self._site)
         try:
-            lifecycle.await_ready(self._service, self.provider, self._site, self._process)
+            starting.await_ready(self._service, self.provider, self._site, self._process)
         except BaseException:
             self.close()
             raise
@@ -147,17 +147,13 @@ def scratch(service: str, *, provider: str | None = None, **settings: object) ->
         raise ConfigurationError(
             "lab.scratch", f"there is no service {service!r}", remedy=f"Use {', '.join(SERVICES)}."
         )
-    program = provider or _own(service, lab)
-    if program not in (SERVICES[service].native, SERVICES[service].embedded) or not program:
+    ways = SERVICES[service].ways
+    if provider is None:
+        forced = {name: way for name, way in lab.providers.items() if way in {"native", "embedded"}}
+        alone = Settings(home=lab.home, cache=lab.cache, providers=forced)
+        provider = services.provider(SERVICES[service], alone, composed=frozenset())
+    if provider not in ways:
         raise ConfigurationError(
-            "lab.scratch",
-            f"{program!r} does not provide {service}",
-            remedy=f"Use {SERVICES[service].native or SERVICES[service].embedded}, or leave provider out.",
+            "lab.scratch", f"{provider!r} does not provide {service}", remedy=f"Use {' or '.join(ways)}, if installed."
         )
-    return Scratch(service, program=program, settings=lab, options=settings)
-
-
-def _own(service: str, lab: Settings) -> str:
-    forced: dict[str, Any] = {k: v for k, v in lab.providers.items() if v in {"native", "embedded"}}
-    alone = Settings(home=lab.home, cache=lab.cache, providers=forced)
-    return services.provider(SERVICES[service], alone, composed=frozenset())
+    return Scratch(service, program=provider, settings=lab, options=settings)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import socket
 import ssl
+import time
 import urllib.error
 import urllib.request
-import uuid
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from helpers.lab.clients import mqtt_client
 from helpers.lab.endpoints import Endpoint, InfluxEndpoint, KafkaEndpoint, MqttEndpoint, RegistryEndpoint
 
-_CONNACK = 0x20
-_HTTP_OK = range(200, 300)
+QUESTION = {
+    "mqtt": "CONNECT, expecting CONNACK",
+    "kafka": "a metadata request",
+    "registry": "GET /subjects",
+    "influxdb": "GET /ping",
+}
 
 
 def probe(endpoint: Endpoint, *, timeout: float = 2.0) -> str:
@@ -29,73 +33,53 @@ def probe(endpoint: Endpoint, *, timeout: float = 2.0) -> str:
             case KafkaEndpoint():
                 return _kafka(endpoint, timeout)
             case RegistryEndpoint():
-                return _http(f"{endpoint.address}/subjects", timeout, auth=endpoint.conf.get("basic.auth.user.info"))
+                return _http(f"{endpoint.address}/subjects", timeout, endpoint.conf)
             case InfluxEndpoint():
-                return _http(f"{endpoint.url}/ping", timeout)
+                return _http(f"{endpoint.url}/ping", timeout, {})
     except OSError as error:
         return error.strerror or str(error) or type(error).__name__
 
 
-QUESTION = {
-    "mqtt": "CONNECT, expecting CONNACK",
-    "kafka": "a metadata request",
-    "registry": "GET /subjects",
-    "influxdb": "GET /ping",
-}
-
-
 def _mqtt(endpoint: MqttEndpoint, timeout: float) -> str:
-    client_id = f"probe-{uuid.uuid4().hex[:8]}".encode()
-    flags, credentials = 0x02, b""
-    if endpoint.username is not None:
-        flags |= 0xC0
-        credentials = _field(endpoint.username.encode()) + _field((endpoint.password or "").encode())
-    # MQTT 5 CONNECT: protocol name and version, clean start, keep-alive 10 s, no properties.
-    body = _field(b"MQTT") + bytes([5, flags, 0, 10, 0]) + _field(client_id) + credentials
-    with contextlib.ExitStack() as stack:
-        link: socket.socket = stack.enter_context(
-            socket.create_connection((endpoint.host, endpoint.port), timeout=timeout)
-        )
-        if endpoint.tls is not None:
-            context = ssl.create_default_context(cafile=endpoint.tls.get("ca_certs"))
-            link = stack.enter_context(context.wrap_socket(link, server_hostname=endpoint.host))
-        link.sendall(bytes([0x10, len(body)]) + body)
-        answer = link.recv(4)
-        if len(answer) < 4 or answer[0] != _CONNACK:  # noqa: PLR2004
-            return "no CONNACK"
-        if answer[3]:
-            return f"refused with reason code 0x{answer[3]:02X}"
-        link.sendall(b"\xe0\x00")
-    return ""
-
-
-def _field(value: bytes) -> bytes:
-    return len(value).to_bytes(2, "big") + value
+    answers: list[Any] = []
+    client = mqtt_client(endpoint)
+    client.connect_timeout = timeout
+    client.on_connect = lambda _client, _data, _flags, reason, _properties: answers.append(reason)
+    deadline = time.monotonic() + timeout
+    client.connect(endpoint.host, endpoint.port)
+    while not answers and time.monotonic() < deadline and client.loop(timeout=0.1) == 0:
+        pass
+    client.disconnect()
+    if not answers:
+        return "no CONNACK"
+    return f"refused: {answers[0]}" if answers[0].is_failure else ""
 
 
 def _kafka(endpoint: KafkaEndpoint, timeout: float) -> str:
-    if "security.protocol" not in endpoint.conf:
-        # librdkafka prints its own complaints about a closed port; ask the port first.
-        host, _, port = endpoint.address.split(",")[0].rpartition(":")
-        with socket.create_connection((host, int(port)), timeout=timeout):
-            pass
-    quiet: dict[str, Any] = {"log_level": 0, "error_cb": lambda _error: None}
+    host, _, port = endpoint.address.split(",")[0].rpartition(":")
+    # librdkafka retries a closed port until the timeout, and never says what was wrong; so ask the port first.
+    with socket.create_connection((host.strip("[] "), int(port)), timeout=timeout):
+        pass
+    complaints: list[KafkaError] = []
+    quiet: dict[str, Any] = {"log_level": 0, "error_cb": complaints.append}
+    admin = AdminClient({**endpoint.conf, **quiet})
     try:
-        admin = AdminClient({**endpoint.conf, **quiet})
-        brokers = admin.list_topics(timeout=timeout).brokers
+        return "" if admin.list_topics(timeout=timeout).brokers else "no broker in the metadata"
     except KafkaException as error:
-        return str(error.args[0].str())
-    return "" if brokers else "no broker in the metadata"
+        admin.poll(0)
+        # A wrong password or certificate comes through the callback; the exception only knows that time ran out.
+        return str((complaints or [error.args[0]])[0].str())
 
 
-def _http(url: str, timeout: float, *, auth: str | None = None) -> str:
+def _http(url: str, timeout: float, conf: dict[str, Any]) -> str:
     request = urllib.request.Request(url)  # noqa: S310  the address is the lab's or the user's own
-    if auth:
-        request.add_header("Authorization", f"Basic {base64.b64encode(auth.encode()).decode()}")
+    if user := conf.get("basic.auth.user.info"):
+        request.add_header("Authorization", f"Basic {base64.b64encode(user.encode()).decode()}")
+    context = ssl.create_default_context(cafile=conf["ssl.ca.location"]) if "ssl.ca.location" in conf else None
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
-            return "" if answer.status in _HTTP_OK else f"HTTP {answer.status}"
+        with urllib.request.urlopen(request, timeout=timeout, context=context):  # noqa: S310
+            return ""
     except urllib.error.HTTPError as error:
-        return f"HTTP {error.code}"
+        return f"HTTP {error.code} {error.reason}"
     except urllib.error.URLError as error:
         return str(error.reason)

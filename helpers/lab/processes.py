@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 _CLOCK_SLACK = 2.0
+# In the environment of what is started: it is recognised even if its starter died before it could note the pid.
+_MARK = "LAB_STARTED_IN"
+# Windows: neither Ctrl-C nor the closing of this terminal reaches it (CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW).
+_DETACHED = 0x00000200 | 0x08000000
+# Children are kept so that one which ends is reaped, not left a zombie that looks alive.
+_CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @dataclass(frozen=True)
@@ -26,45 +35,34 @@ class Process:
 
     def memory(self) -> int:
         """Its proportional set size in bytes (its resident size where the system does not tell); 0 once dead."""
-        process = self._find()
-        if process is None:
-            return 0
         try:
-            full = process.memory_full_info()
-        except (psutil.AccessDenied, psutil.NoSuchProcess):
+            full = process.memory_full_info() if (process := self._find()) else None
+        except psutil.Error:
             return 0
-        return int(getattr(full, "pss", full.rss))
+        return int(getattr(full, "pss", full.rss)) if full else 0
 
     def exit_code(self) -> int | None:
         """The exit code of a dead child of ours; None where it cannot be known."""
         child = _CHILDREN.get(self.pid)
         return child.poll() if child else None
 
-    def end(self, *, grace: float) -> bool:
-        """Ask it to end, and kill it after ``grace`` seconds. Return whether it ended by itself."""
-        process = self._find()
-        if process is None:
-            return True
-        try:
-            process.terminate()
-            process.wait(timeout=grace)
-        except psutil.TimeoutExpired:
-            self.kill()
-            return False
-        except psutil.NoSuchProcess:
-            return True
-        return True
+    def end(self, *, grace: float) -> None:
+        """Ask it to end, and kill it if it has not after ``grace`` seconds."""
+        if process := self._find():
+            try:
+                process.terminate()
+                process.wait(timeout=grace)
+            except psutil.TimeoutExpired:
+                self.kill()
+            except psutil.NoSuchProcess:
+                pass
 
     def kill(self) -> None:
         """End it without a goodbye."""
-        process = self._find()
-        if process is None:
-            return
-        try:
-            process.kill()
-            process.wait(timeout=10)
-        except (psutil.NoSuchProcess, psutil.TimeoutExpired):
-            return
+        if process := self._find():
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+                process.kill()
+                process.wait(timeout=10)
 
     def freeze(self) -> None:
         """Stop it in its tracks (SIGSTOP): its connections stay open, it answers nothing."""
@@ -79,15 +77,10 @@ class Process:
             return None
         try:
             process = psutil.Process(self.pid)
-            if abs(process.create_time() - self.started) > _CLOCK_SLACK or process.status() == psutil.STATUS_ZOMBIE:
-                return None
-        except psutil.NoSuchProcess:
+            same = abs(process.create_time() - self.started) < _CLOCK_SLACK
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.Error:
             return None
-        return process
-
-
-# Kept so that a child which ends is reaped, not left a zombie that looks alive.
-_CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 
 
 def start(command: list[str], *, log: Path, folder: Path) -> Process:
@@ -97,23 +90,31 @@ def start(command: list[str], *, log: Path, folder: Path) -> Process:
         child = subprocess.Popen(
             command,
             cwd=folder,
+            env={**os.environ, _MARK: str(folder)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=not windows,
-            creationflags=0x00000200 if windows else 0,  # CREATE_NEW_PROCESS_GROUP
+            creationflags=_DETACHED if windows else 0,
         )
     _CHILDREN[child.pid] = child
     try:
-        started = psutil.Process(child.pid).create_time()
+        return Process(child.pid, psutil.Process(child.pid).create_time())
     except psutil.NoSuchProcess:
-        started = 0.0
-    return Process(child.pid, started)
+        return Process(child.pid, 0.0)
 
 
-def tail(log: Path, *, lines: int = 15) -> str:
-    """Return the last lines of a log, indented."""
+def started_in(folders: Collection[Path]) -> Iterator[tuple[Path, Process]]:
+    """Find what :func:`start` began in one of the folders and still lives, whether somebody noted it or not."""
+    for process in psutil.process_iter(["environ", "create_time"]):
+        mark = (process.info["environ"] or {}).get(_MARK)
+        if mark and Path(mark) in folders:
+            yield Path(mark), Process(process.pid, process.info["create_time"])
+
+
+def tail(log: Path, *, lines: int = 15, indent: str = "  ") -> str:
+    """Return the last lines of a log."""
     if not log.is_file():
-        return "  (no log)"
+        return f"{indent}(no log)"
     with log.open(encoding="utf-8", errors="replace") as file:
-        return "".join(f"  {line.rstrip()}\n" for line in deque(file, maxlen=lines)).rstrip() or "  (empty)"
+        return "\n".join(indent + line.rstrip() for line in deque(file, maxlen=lines)) or f"{indent}(empty)"

@@ -5,7 +5,6 @@ The settings a reader may want to know are in ``conf/``; only ports, folders and
 
 from __future__ import annotations
 
-import getpass
 import os
 import shutil
 import subprocess
@@ -79,8 +78,8 @@ def _mosquitto(site: Site) -> list[str]:
     lines = {
         "listener": f"{site.ports[0]} {LOOPBACK}",
         "persistence_location": f"{data}/",
-        # Started by root it would become the user mosquitto, who may not write here.
-        "user": getpass.getuser(),
+        # Started by root it would become the user mosquitto, who may not write here. Others stay who they are.
+        "user": "root",
     }
     return [program, "-c", str(site.write("mosquitto.conf", lines, between=" "))]
 

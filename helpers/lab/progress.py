@@ -1,8 +1,9 @@
-"""How a long action tells what it does: text, and a bar for what takes more than two seconds."""
+"""What people see: text and bars while something takes long, tables in a notebook."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import html
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -16,6 +17,16 @@ def screen() -> Console:
     """Return where to print. A terminal wraps lines; a file or a pipe, where somebody may search them, does not."""
     console = Console(highlight=False)
     return console if console.is_terminal or console.is_jupyter else Console(highlight=False, width=_UNWRAPPED)
+
+
+def html_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table for a notebook, its text escaped."""
+
+    def line(tag: str, cells: Iterable[str]) -> str:
+        return "".join(f"<{tag} style='text-align:left'>{html.escape(cell)}</{tag}>" for cell in cells)
+
+    body = "".join(f"<tr>{line('td', row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{line('th', head)}</tr></thead><tbody>{body}</tbody></table>"
 
 
 class Reporter(Protocol):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+import contextlib
+import queue
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -88,60 +88,52 @@ def registry(conf: Masked, owned: Owned) -> Counter[str]:
 
 
 def retained(endpoint: MqttEndpoint, filters: Sequence[str], owned: Owned) -> Counter[str]:
-    """Clear retained messages under the topic filters. Return how many."""
+    """Clear retained messages under the topic filters. Return how many.
+
+    Raises:
+        LabError: The broker did not let us look, or did not acknowledge.
+    """
     found: set[str] = set()
-    last = [time.monotonic()]
-    granted = threading.Event()
+    # What arrived last: None before the subscription is granted, else the time.
+    last: list[float] = []
 
     def on_message(_client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        last[0] = time.monotonic()
+        last.append(time.monotonic())
         if message.retain and message.payload and owned(message.topic):
             found.add(message.topic)
 
     def on_connect(client: mqtt.Client, *_: object) -> None:
         client.subscribe([(each, 0) for each in filters])
 
-    def on_subscribe(*_: object) -> None:
-        last[0] = time.monotonic()
-        granted.set()
-
-    client = mqtt_client(endpoint, f"reset-{uuid.uuid4().hex[:8]}")
+    client = mqtt_client(endpoint)
     client.on_message = on_message
-    client.on_subscribe = on_subscribe
     client.on_connect = on_connect
+    client.on_subscribe = lambda *_: last.append(time.monotonic())
     with running(client, endpoint):
-        if not granted.wait(_TIMEOUT):
-            raise LabError("The MQTT broker did not grant the reset's subscription.", service="mqtt")
-        while time.monotonic() - last[0] < _QUIET:
+        deadline = time.monotonic() + _TIMEOUT
+        while not last or time.monotonic() - last[-1] < _QUIET:
+            if not last and time.monotonic() > deadline:
+                raise LabError("The MQTT broker did not grant the reset's subscription.", service="mqtt")
             time.sleep(0.02)
-        sent = [client.publish(topic, b"", qos=1, retain=True) for topic in found]
-        for each in sent:
-            each.wait_for_publish(_TIMEOUT)
+        for sent in [client.publish(topic, b"", qos=1, retain=True) for topic in found]:
+            sent.wait_for_publish(_TIMEOUT)
+            if not sent.is_published():
+                raise LabError("The MQTT broker did not acknowledge that a retained message is gone.", service="mqtt")
     return Counter(retained=len(found))
 
 
 def sessions(endpoint: MqttEndpoint, client_ids: Sequence[str]) -> Counter[str]:
-    """End MQTT sessions: connect once under each client id with clean start and no expiry. Return how many existed."""
+    """End MQTT sessions: connect under each client id, saying that the session ends with this connection.
+
+    Return how many there were.
+    """
     ended = 0
     for client_id in client_ids:
-        connected = threading.Event()
-        present = []
-
-        def on_connect(_c: mqtt.Client, _d: object, flags: mqtt.ConnectFlags, *_: object) -> None:
-            present.append(flags.session_present)  # noqa: B023  called within this turn of the loop
-            connected.set()  # noqa: B023
-
-        # The first connection asks whether there is a session; the second leaves none.
-        for clean in (False, True):
-            connected.clear()
-            client = mqtt_client(endpoint, client_id)
-            client.on_connect = on_connect
-            once = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            once.SessionExpiryInterval = 0
-            client.connect(endpoint.host, endpoint.port, clean_start=clean, properties=once)
-            client.loop_start()
-            connected.wait(_TIMEOUT)
-            client.disconnect()
-            client.loop_stop()
-        ended += bool(present and present[0])
+        answers: queue.Queue[bool] = queue.Queue()
+        client = mqtt_client(endpoint, client_id)
+        client.on_connect = lambda _c, _d, flags, *_, answers=answers: answers.put(flags.session_present)
+        at_once = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        at_once.SessionExpiryInterval = 0
+        with running(client, endpoint, clean_start=False, properties=at_once), contextlib.suppress(queue.Empty):
+            ended += answers.get(timeout=_TIMEOUT)
     return Counter(sessions=ended)

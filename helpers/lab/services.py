@@ -26,6 +26,11 @@ class Service:
     embedded: str = ""
     spare: int = 0
 
+    @property
+    def ways(self) -> list[str]:
+        """The programs that provide it on this machine."""
+        return [program for program in (self.native, self.embedded) if program]
+
 
 SERVICES = {
     each.name: each

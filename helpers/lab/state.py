@@ -77,12 +77,15 @@ def locked(home: Path, *, seconds: float = _BUSY_AFTER) -> Iterator[State]:
         NotWritable: ``home`` cannot be written.
         LabBusy: Another command held the lock all the time.
     """
+    lock = FileLock(home / "lock")
     try:
         home.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(home / "lock")
-        with lock.acquire(timeout=seconds):
-            yield State.load(home)
+        lock.acquire(timeout=seconds)
     except Timeout as error:
         raise LabBusy(home, seconds=seconds) from error
-    except PermissionError as error:
+    except OSError as error:
         raise NotWritable(home, reason=error.strerror or str(error)) from error
+    try:
+        yield State.load(home)
+    finally:
+        lock.release()

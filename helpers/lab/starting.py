@@ -1,0 +1,73 @@
+"""Starting one program in one place, and waiting until it answers. The lab and private brokers do it alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from helpers.errors import LabError, NotWritable, ServiceDied, ServiceNotReady
+from helpers.lab import artifacts, endpoints, processes
+from helpers.lab.probes import QUESTION, probe
+from helpers.lab.processes import Process, tail
+from helpers.lab.programs import PROGRAMS, Program, Site
+from helpers.lab.progress import Reporter
+from helpers.lab.services import Service
+from helpers.lab.settings import Settings
+
+_POLL = 0.05
+
+
+def download(programs: Iterable[Program], settings: Settings, report: Reporter) -> None:
+    """Fetch what the programs need and the cache lacks, with a bar."""
+    wanted = [each for program in programs if program.artifacts for each in artifacts.listed(program.artifacts)]
+    lacking = artifacts.missing(wanted, settings.cache)
+    if lacking:
+        with report.bar("Downloading the brokers, once", total=sum(each.size for each in lacking)) as advance:
+            artifacts.fetch(lacking, settings.cache, advance=advance)
+
+
+def launch(program: Program, site: Site) -> Process:
+    """Write the program's configuration and start it.
+
+    Raises:
+        NotWritable: Its folder cannot be written.
+        LabError: The program is not there, or does not begin.
+    """
+    try:
+        site.folder.mkdir(parents=True, exist_ok=True)
+        command = program.command(site)
+    except OSError as error:
+        raise NotWritable(site.folder, reason=error.strerror or str(error)) from error
+    try:
+        return processes.start(command, log=site.log, folder=site.folder)
+    except OSError as error:
+        raise LabError(
+            f"{program.title} could not be started: {error}.",
+            service=program.name,
+            remedy="`lab doctor` checks disk, memory and Java.",
+        ) from error
+
+
+def await_ready(service: Service, way: str, site: Site, process: Process) -> None:
+    """Return once the process answers its probe.
+
+    Raises:
+        ServiceDied: The process ended; at once, with the end of its log.
+        ServiceNotReady: It lives, but did not answer before the deadline.
+    """
+    title = PROGRAMS[way].title
+    endpoint = endpoints.local(service.name, port=site.ports[0], provider=way)
+    deadline = time.monotonic() + service.deadline
+    while True:
+        trouble = probe(endpoint)
+        # Asked after the probe: whatever answers on the port of a dead process is not ours.
+        if not process.alive():
+            raise ServiceDied(title, exit_code=process.exit_code(), log=site.log, log_tail=tail(site.log))
+        if not trouble:
+            return
+        if time.monotonic() > deadline:
+            question = QUESTION[service.name]
+            raise ServiceNotReady(
+                title, seconds=service.deadline, probe=question, log=site.log, log_tail=tail(site.log)
+            )
+        time.sleep(_POLL)
