@@ -67,8 +67,16 @@ LESSONS = {
             file="06_topics_two_ways.ipynb",
             owns=("sites", "regions", "depot", "yards", "design"),
         ),
-        Lesson(number="07", title="Bridge by hand", file="07_bridge_by_hand.ipynb", owns=("bridge",)),
-        Lesson(number="08", title="Talk back", file="08_talk_back.ipynb", owns=("commands",)),
+        Lesson(
+            number="07",
+            title="Bridge by hand",
+            file="07_bridge_by_hand.ipynb",
+            owns=("bridge",),
+            sessions=("bridge-exercise", "bridge-yard"),
+        ),
+        Lesson(
+            number="08", title="Talk back", file="08_talk_back.ipynb", owns=("commands",), sessions=("commands-G-005",)
+        ),
         Lesson(number="09", title="What the analysts see", file="09_what_the_analysts_see.ipynb", owns=("analysts",)),
     )
 }

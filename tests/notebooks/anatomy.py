@@ -223,7 +223,8 @@ def links(lesson: Lesson) -> Iterator[str]:
 
 def imports(lesson: Lesson) -> Iterator[str]:
     """The standard library, what ``pyproject.toml`` lists, and ``helpers``: nothing a learner would have to install."""
-    allowed = {*sys.stdlib_module_names, "helpers", *distributions()}
+    written = re.findall(r"^%%writefile .*?(\w+)\.py$", "\n".join(cell.source for cell in lesson.cells), re.MULTILINE)
+    allowed = {*sys.stdlib_module_names, "helpers", *distributions(), *written}
     for name in imported(lesson):
         if name.split(".")[0] not in allowed:
             yield f"it imports {name}, which is not a dependency in pyproject.toml"
@@ -234,7 +235,10 @@ def imports(lesson: Lesson) -> Iterator[str]:
 
 
 def plain_python(lesson: Lesson) -> Iterator[str]:
-    """No ``%`` magics and no ``!`` shell lines: they differ between machines, and tools cannot read them."""
+    """No ``%`` magics and no ``!`` shell lines: they differ between machines, and tools cannot read them.
+
+    ``%%writefile FILE`` may stand over a program that the lesson runs beside the kernel; the program is read as one.
+    """
     for cell in lesson.cells:
         if cell.cell_type == "code":
             try:
@@ -246,6 +250,9 @@ def plain_python(lesson: Lesson) -> Iterator[str]:
 def linted(lesson: Lesson) -> Iterator[str]:
     """As it stands, and again with each solution in its exercise's place."""
     yield from ruff(lesson.path, lesson.text, "as it stands")
+    for cell in lesson.cells:
+        if body := program(cell.source):
+            yield from ruff(lesson.path.with_suffix(".py"), body + "\n", f"the program in {cell.id!r}")
     if not list(solutions(lesson)) and not list(tag_order(lesson)):
         yield from ruff(lesson.path, nbformat.writes(with_solutions(lesson.notebook)), "with its solutions")
 
@@ -280,10 +287,21 @@ def broken_links(markdown: str, folder: Path) -> Iterator[str]:
             yield f"link to {target}: nothing is there"
 
 
+def program(code: str) -> str:
+    """The program that a ``%%writefile`` cell writes; empty for any other cell."""
+    first, _, rest = code.partition("\n")
+    return rest if re.fullmatch(r"%%writefile \S+\.py", first) else ""
+
+
+def without_writefile(code: str) -> str:
+    """A cell's code without the line that has the rest stored as a program."""
+    return re.sub(r"\A%%writefile .*\n", "", code)
+
+
 def parsed(code: str) -> ast.Module:
-    """Syntax tree of a cell, in which ``await`` may stand outside a function."""
+    """Syntax tree of a cell, or of the program it writes; ``await`` may stand outside a function."""
     flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    tree = compile(code, "<cell>", "exec", flags=flags, dont_inherit=True)
+    tree = compile(program(code) or code, "<cell>", "exec", flags=flags, dont_inherit=True)
     if not isinstance(tree, ast.Module):
         raise TypeError(type(tree))
     return tree
@@ -296,7 +314,7 @@ def imported(lesson: Lesson) -> list[str]:
     names: list[str] = []
     for source in sources:
         try:
-            names += import_names(parsed(source))
+            names += import_names(parsed(without_writefile(source)))
         except SyntaxError:
             continue  # plain_python's business
     return names
