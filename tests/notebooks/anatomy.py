@@ -293,11 +293,6 @@ def program(code: str) -> str:
     return rest if re.fullmatch(r"%%writefile \S+\.py", first) else ""
 
 
-def without_writefile(code: str) -> str:
-    """A cell's code without the line that has the rest stored as a program."""
-    return re.sub(r"\A%%writefile .*\n", "", code)
-
-
 def parsed(code: str) -> ast.Module:
     """Syntax tree of a cell, or of the program it writes; ``await`` may stand outside a function."""
     flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
@@ -314,7 +309,7 @@ def imported(lesson: Lesson) -> list[str]:
     names: list[str] = []
     for source in sources:
         try:
-            names += import_names(parsed(without_writefile(source)))
+            names += import_names(parsed(source))
         except SyntaxError:
             continue  # plain_python's business
     return names
