@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.browser.conftest import Jupyter, Visit
-from tests.notebooks.anatomy import Lesson
+from tests.notebooks.anatomy import Lesson, tags
 
 OPEN_WITHIN = 60
 RUN_WITHIN = 120
 PLOT = ".js-plotly-plot"
-WIDGET = ".jp-Notebook .jupyter-widgets:not(.jupyter-widgets-view)"
 
 # What a plot really drew: marks with a size. A figure without data has axes and none of these.
 MARKS = """plot => [...plot.querySelectorAll(
@@ -64,7 +63,9 @@ class LessonPage:
         return self.page.locator(".jp-Dialog, .Toastify__toast").all_text_contents()  # type: ignore[no-any-return]
 
     def plots(self) -> list[Any]:
-        return self.page.locator(f".jp-Notebook {PLOT}").all()  # type: ignore[no-any-return]
+        """The figures, but for those of exercises: a stub may rightly draw nothing yet."""
+        cells = [cell.id for cell in self.lesson.cells if "exercise" not in tags(cell)]
+        return [plot for name in cells for plot in self.cell(name).locator(PLOT).all()]
 
     def drawn(self, plot: Any) -> int:
         """How many marks ``plot`` drew, once it is in view."""
