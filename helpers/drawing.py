@@ -11,6 +11,8 @@ from helpers.live import PALETTE, TEMPLATE
 from helpers.packets import Packet
 
 _BLUE, _RED = PALETTE[0], PALETTE[3]
+_INK = "#24292f"
+_PALE = {PALETTE[1], PALETTE[4], PALETTE[5]}
 _ROW = 30
 
 
@@ -22,29 +24,34 @@ def sequence(packets: Iterable[Packet], *, left: str, right: str = "", title: st
     drawn = [each for each in packets if each.client in {left, right}]
     figure = go.Figure()
     for lost, colour in ((False, _BLUE), (True, _RED)):
-        x: list[float | None] = []
-        y: list[float | None] = []
-        for row, each in enumerate(drawn):
-            if each.lost == lost:
-                begin, end = _ends(each, left)
-                x += [begin, (begin + end) / 2 if lost else end, None]
-                y += [row, row, None]
+        arrows = [(row, *_ends(each, left)) for row, each in enumerate(drawn) if each.lost == lost]
+        tips = [begin + 0.38 * (end - begin) if lost else end for _, begin, end in arrows]
         figure.add_scatter(
-            x=x,
-            y=y,
-            mode="lines+markers",
+            x=[at for (_, begin, _), tip in zip(arrows, tips, strict=True) for at in (begin, tip, None)],
+            y=[at for row, _, _ in arrows for at in (row, row, None)],
+            mode="lines",
             line={"color": colour, "width": 2},
-            marker={"symbol": "x" if lost else "arrow", "size": 10, "angleref": "previous", "standoff": 2},
             hoverinfo="skip",
         )
-        # The first point of an arrow needs no head of its own.
-        figure.data[-1].marker.size = [0, 11, 0] * (len(x) // 3)
+        figure.add_scatter(
+            x=tips,
+            y=[row for row, _, _ in arrows],
+            mode="markers",
+            marker={
+                "symbol": [
+                    "x" if lost else f"triangle-{'right' if begin < end else 'left'}" for _, begin, end in arrows
+                ],
+                "size": 10,
+                "color": colour,
+            },
+            hoverinfo="skip",
+        )
     figure.add_scatter(
         x=[sum(_ends(each, left)) / 2 for each in drawn],
         y=[row - 0.32 for row in range(len(drawn))],
         mode="text",
         text=[each.label for each in drawn],
-        textfont={"color": [_RED if each.lost else "#24292f" for each in drawn], "size": 12},
+        textfont={"color": [_RED if each.lost else _INK for each in drawn], "size": 12},
         hovertext=[f"{each.at:.3f} s, {each.size} bytes" for each in drawn],
         hoverinfo="text",
     )
@@ -84,21 +91,30 @@ def partitions(records: Iterable[tuple[int, int, str, object]], *, title: str = 
     names = sorted({name for _, _, name, _ in rows})
     figure = go.Figure()
     for place, name in enumerate(names):
+        colour = PALETTE[place % len(PALETTE)]
         mine: list[tuple[int, int, str, Any]] = [each for each in rows if each[2] == name]
-        figure.add_scatter(
+        figure.add_bar(
             name=name,
-            x=[offset for _, offset, _, _ in mine],
+            orientation="h",
+            width=0.6,
+            base=[offset - 0.5 for _, offset, _, _ in mine],
+            x=[1] * len(mine),
             y=[partition for partition, *_ in mine],
             text=[str(text) for *_, text in mine],
-            mode="markers+text",
-            marker={"symbol": "square", "size": 24, "color": PALETTE[place % len(PALETTE)]},
-            textfont={"color": "white", "size": 11},
-            hovertemplate=f"{name}<br>partition %{{y}}, offset %{{x}}<extra>%{{text}}</extra>",
+            customdata=[offset for _, offset, _, _ in mine],
+            textposition="inside",
+            insidetextanchor="middle",
+            textangle=0,
+            constraintext="none",
+            textfont={"color": _INK if colour in _PALE else "white", "size": 11},
+            marker={"color": colour, "line": {"color": "white", "width": 1}},
+            hovertemplate=f"{name}<br>partition %{{y}}, offset %{{customdata}}<extra>%{{text}}</extra>",
         )
     return figure.update_layout(
         template=TEMPLATE,
         title={"text": title},
         showlegend=True,
+        barmode="overlay",
         height=150 + 45 * count,
         xaxis={"title": {"text": "offset"}, "dtick": 5, "showgrid": False},
         yaxis={
