@@ -15,9 +15,9 @@ from traitlets import Bool, Float, HasTraits, Int, Unicode
 
 from helpers.errors import LessonError
 
-# Okabe and Ito, "Color Universal Design" (2008): told apart with every common kind of colour blindness. Its yellow and
-# black are left out: one is too pale on white, the other reads as an axis.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
+# Okabe and Ito, "Color Universal Design" (2008): told apart with every common kind of colour blindness. Their yellow is
+# too pale on white, and grey stands in for black, which reads as an axis.
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7F7F7F")
 
 # White paper under everything, as the lessons' pictures have, so that figures read the same in a dark JupyterLab.
 TEMPLATE = go.layout.Template(
@@ -27,8 +27,8 @@ TEMPLATE = go.layout.Template(
         "plot_bgcolor": "white",
         "font": {"color": "#24292f", "size": 13},
         "margin": {"l": 60, "r": 20, "t": 50, "b": 50},
-        "xaxis": {"gridcolor": "#e5e8eb", "zeroline": False},
-        "yaxis": {"gridcolor": "#e5e8eb", "zeroline": False},
+        "xaxis": {"gridcolor": "#e5e8eb", "zeroline": False, "automargin": True},
+        "yaxis": {"gridcolor": "#e5e8eb", "zeroline": False, "automargin": True},
     }
 )
 

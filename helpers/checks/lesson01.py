@@ -9,7 +9,6 @@ from helpers.checks.result import Result, done, not_yet
 from helpers.checks.watch import Seen, Watch
 
 _FIELDS = ("generatorID", "lat", "lon", "temperature", "pressure", "fuel")
-_ON_ITS_WAY = 1.0
 # What the seeds in the lesson's cell `night` come to; a test steps the same fleet and holds these to it.
 _LEAKING, _ROBBED = "G-010", "G-005"
 _SMALL = 98
@@ -94,7 +93,7 @@ def _unlike(value: dict[str, Any], original: dict[str, Any]) -> Result | None:
 
 
 def _last(watch: Watch, topic: str) -> Seen | None:
-    watch.wait_for(lambda: bool(watch.messages(topic)), seconds=_ON_ITS_WAY)
+    watch.settle()
     return next(reversed(watch.messages(topic)), None)
 
 

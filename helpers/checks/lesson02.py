@@ -17,13 +17,12 @@ _FIELDS = {"generatorID", "lat", "lon", "temperature", "pressure", "fuel"}
 _FLEET = [f"G-00{number}" for number in range(1, 7)]
 _BESIDE = ("seq", "time", "boot")
 _BAD = (b"\x80 nonsense", b"", b"[500]", b"null", b'{"generatorID": "T"}', b'{"fuel": "lots"}')
-_ON_ITS_WAY = 1.0
 _SORTED_WITHIN = 1.5
 
 
 def exercise_1(watch: Watch) -> Result:
     """One whole reading of each generator came to ``depot/<id>``, with seq, time and boot beside it."""
-    watch.wait_for(lambda: len(_last_by_level(watch, "depot/+")) >= len(_FLEET), seconds=_ON_ITS_WAY)
+    watch.settle()
     latest = {name: message for name, message in _last_by_level(watch, "depot/+").items() if name in _FLEET}
     if not latest:
         return _nothing_published(watch)
@@ -44,7 +43,7 @@ def exercise_1(watch: Watch) -> Result:
 
 def exercise_2(watch: Watch) -> Result:
     """The learner's dashboard drew points of all six generators, of readings that were really published."""
-    watch.wait_for(lambda: bool(watch.messages("depot/drawn/+")), seconds=_ON_ITS_WAY)
+    watch.settle()
     drawn = _last_by_level(watch, "depot/drawn/+")  # the last ones: earlier attempts do not count against a later one
     if not drawn:
         return not_yet(

@@ -88,6 +88,15 @@ class Watch:
             time.sleep(0.05)
         return True
 
+    def settle(self, *, quiet: float = 0.3, seconds: float = 3.0) -> None:
+        """Wait until nothing has come for ``quiet`` seconds, at most ``seconds``: a newer answer may be on its way."""
+        deadline = time.monotonic() + seconds
+        seen, since = len(self._messages), time.monotonic()
+        while time.monotonic() < min(since + quiet, deadline):
+            time.sleep(0.05)
+            if len(self._messages) != seen:
+                seen, since = len(self._messages), time.monotonic()
+
     def kafka_records(self, topic: str, *, limit: int = 100_000, seconds: float = 10.0) -> list[Any]:
         """The ``confluent_kafka.Message`` objects written to ``topic`` (without namespace) since the watch began.
 
