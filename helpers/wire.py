@@ -62,7 +62,7 @@ class Relay:
         """Begin to listen on a free port of this machine. Raises ``LessonError`` when it already listens."""
         if self._loop is not None:
             raise LessonError("This relay is already running.", remedy="Make a second Relay, or close this one first.")
-        self._loop = asyncio.new_event_loop()
+        self._loop, self._gates = asyncio.new_event_loop(), {}
         self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
         self._thread.start()
         self._opened = time.monotonic()
