@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -11,6 +12,8 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
 
 from helpers.checks import Watch, lesson02
 from helpers.generators import Fleet, Reading
@@ -183,23 +186,48 @@ def test_exercise_3_turns_down_a_sorter_that_calls_everything_bad(watch: Watch) 
 
 def test_mosquitto_tells_a_publisher_that_nobody_listens(scratch_mosquitto: AbstractContextManager[Any]) -> None:
     """As the lesson says of Mosquitto; Artemis answers 0."""
+    codes: queue.Queue[int] = queue.Queue()
     with scratch_mosquitto as broker:
-        codes: list[int] = []
-        arrived = threading.Event()
-
-        def on_publish(_c: mqtt.Client, _u: object, _mid: int, code: Any, _p: object) -> None:
-            codes.append(code.value)
-            arrived.set()
-
-        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
-        client.on_publish = on_publish
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        client.on_publish = lambda _client, _data, _mid, code, _properties: codes.put(code.value)
         client.connect(broker.mqtt.host, broker.mqtt.port)
         client.loop_start()
         client.publish("nobody/listens", "hello?", qos=1)
-        assert arrived.wait(30)
+        assert codes.get(timeout=30) == 16
         client.disconnect()
         client.loop_stop()
-        assert codes == [16]
+
+
+def test_the_older_of_two_clients_with_one_id_is_thrown_out(here: Any, unique: Unique) -> None:
+    ended: queue.Queue[Any] = queue.Queue()
+    name = unique("depot-twin")
+    twins = [mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv5) for _ in range(2)]
+    twins[0].on_disconnect = lambda *_: ended.put("thrown out")
+    try:
+        for twin in twins:
+            connected = threading.Event()
+            twin.on_connect = lambda *_, connected=connected: connected.set()
+            twin.connect(here.mqtt.host, here.mqtt.port)
+            twin.loop_start()
+            assert connected.wait(30)
+        assert ended.get(timeout=30) == "thrown out"
+    finally:
+        for twin in twins:
+            twin.disconnect()
+            twin.loop_stop()
+
+
+def test_a_client_of_the_old_version_gets_its_answer_as_a_reason_code_too(here: Any, unique: Unique) -> None:
+    answers: queue.Queue[Any] = queue.Queue()
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=unique("depot-old"), protocol=mqtt.MQTTv311)
+    client.on_connect = lambda _client, _data, _flags, code, _properties: answers.put(code)
+    client.connect(here.mqtt.host, here.mqtt.port)
+    client.loop_start()
+    code = answers.get(timeout=30)
+    client.disconnect()
+    client.loop_stop()
+    assert isinstance(code, ReasonCode)
+    assert not code.is_failure
 
 
 @pytest.fixture
