@@ -75,7 +75,11 @@ LESSONS = {
             sessions=("bridge-exercise", "bridge-yard"),
         ),
         Lesson(
-            number="08", title="Talk back", file="08_talk_back.ipynb", owns=("commands",), sessions=("commands-G-005", "commands-replies")
+            number="08",
+            title="Talk back",
+            file="08_talk_back.ipynb",
+            owns=("commands",),
+            sessions=("commands-G-005", "commands-replies"),
         ),
         Lesson(number="09", title="What the analysts see", file="09_what_the_analysts_see.ipynb", owns=("analysts",)),
     )
