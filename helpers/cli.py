@@ -21,6 +21,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from helpers import lab
+from helpers.cli_bridge import bridge
 from helpers.errors import ConfigurationError, LessonError
 from helpers.lab import artifacts, clients, doctor, here, jupyter, lessons, processes
 from helpers.lab.progress import OnScreen, screen
@@ -59,6 +60,9 @@ def command(context: click.Context) -> None:
     """
     if context.invoked_subcommand is None:
         context.invoke(start)
+
+
+command.add_command(bridge)
 
 
 @command.command(short_help="Start the brokers and open JupyterLab.")

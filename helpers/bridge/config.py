@@ -30,11 +30,16 @@ class MqttAddress(Protocol):
     ``tls``: ``None``, or a dict for paho's ``tls_set``: ``ca_certs``, ``certfile``, ``keyfile``, ``keyfile_password``.
     """
 
-    host: str
-    port: int
-    username: str | None
-    password: str | None
-    tls: dict[str, Any] | None
+    @property
+    def host(self) -> str: ...  # noqa: D102  the class says it
+    @property
+    def port(self) -> int: ...  # noqa: D102  the class says it
+    @property
+    def username(self) -> str | None: ...  # noqa: D102  the class says it
+    @property
+    def password(self) -> str | None: ...  # noqa: D102  the class says it
+    @property
+    def tls(self) -> dict[str, Any] | None: ...  # noqa: D102  the class says it
 
 
 def tls_context(tls: dict[str, Any]) -> ssl.SSLContext:
