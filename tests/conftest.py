@@ -32,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="MQTT broker of the tests' lab: native (Mosquitto) or embedded (Artemis)",
     )
+    parser.addoption("--again", action="store_true", help="run each lesson a third time, untouched after it was solved")
 
 
 def pytest_configure() -> None:

@@ -33,31 +33,29 @@ def test_an_untouched_lesson_finishes_and_every_check_says_not_yet(lesson: Lesso
 
 @LESSONS
 def test_a_solved_lesson_passes_and_leaves_only_names_it_owns(
-    lesson: Lesson, here: Any, lab_env: dict[str, str]
+    lesson: Lesson, here: Any, lab_env: dict[str, str], pytestconfig: pytest.Config
 ) -> None:
-    """In a namespace, as on a shared cluster: what is new is the lesson's own, and goes at a reset."""
+    """In a namespace, as on a shared cluster: what is new is the lesson's own, and goes at a reset.
+
+    With ``--again`` the lesson then runs untouched: a check counts only what happened since the lesson's first cell.
+    """
     row = table.find(lesson.number)
-    ns = f"{NAMESPACE}-"
+    env = {**lab_env, "LAB_NAMESPACE": NAMESPACE}
     before = brokers.names(here)
 
-    executed = execution.run(with_solutions(lesson.notebook), env={**lab_env, "LAB_NAMESPACE": NAMESPACE})
+    executed = execution.run(with_solutions(lesson.notebook), env=env)
 
     assert [answer for answer in execution.answers(executed) if not answer.passed] == []
     made = brokers.names(here) - before
-    assert {(kind, name) for kind, name in made if not row.owned(name, ns)} == set()
+    assert {(kind, name) for kind, name in made if not row.owned(name, f"{NAMESPACE}-")} == set()
+
+    if pytestconfig.getoption("--again"):
+        untouched(lesson, env)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAB_NAMESPACE", NAMESPACE)
         lab.connect(lesson=lesson.number)
     assert brokers.names(here) - before == set()
-
-
-@pytest.mark.slow
-@LESSONS
-def test_a_lesson_says_not_yet_again_after_it_was_solved(lesson: Lesson, lab_env: dict[str, str]) -> None:
-    """A check counts only what happened since the lesson's first cell, not what an earlier run left."""
-    execution.run(with_solutions(lesson.notebook), env=lab_env)
-    untouched(lesson, lab_env)
 
 
 def test_the_table_of_lessons_lists_every_notebook() -> None:
