@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 import subprocess
+import tokenize
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -48,7 +50,9 @@ EVERYTHING = {"cli", "cli_bridge"}
 # About 200; a little room for docstrings, and a little more for a lesson's checks.
 MODULE_LINES = 250
 CHECKS_LINES = 300
-HELPERS_LINES = 3000
+# Lines of code: explaining costs nothing. The first estimate, 3,000 lines of any kind, was made before the lab had its
+# eleven commands and given brokers, and before the bridge carried commands back.
+HELPERS_LINES = 5000
 
 # A downloader finds its registry in the user's own settings, which may name a mirror: no file here names one.
 REGISTRIES = re.compile(
@@ -140,9 +144,24 @@ def test_a_module_fits_on_a_few_screens(path: Path) -> None:
     assert lines <= (CHECKS_LINES if part(path) == "checks" else MODULE_LINES)
 
 
+def code_lines(path: Path) -> int:
+    """Lines that are neither blank nor comment nor docstring."""
+    source = path.read_text(encoding="utf-8")
+    kept = {
+        line
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type not in (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+        for line in range(token.start[0], token.end[0] + 1)
+        if token.string
+    }
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            kept -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(kept)
+
+
 def test_the_package_stays_small() -> None:
-    total = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in modules() if part(path) != "checks")
-    assert total < HELPERS_LINES
+    assert sum(code_lines(path) for path in modules() if part(path) != "checks") < HELPERS_LINES
 
 
 def test_every_link_inside_the_repository_leads_somewhere() -> None:
