@@ -35,7 +35,7 @@ _TIMEOUT = 10.0
 def exercise_1(watch: Watch) -> Result:
     """``depot-readings`` has four partitions, keeps thirty days, and still has its records."""
     topic = f"{watch.here.ns}depot-readings"
-    admin = AdminClient(dict(watch.here.kafka))
+    admin = AdminClient({**watch.here.kafka, "log_level": 0})
     partitions = _partitions(admin, topic)
     if not partitions:
         return not_yet("There is no topic depot-readings.", "Run the cell that makes it; then change it, in place.")
@@ -63,7 +63,7 @@ def exercise_1(watch: Watch) -> Result:
 def exercise_2(watch: Watch) -> Result:
     """The group yards-audit has read all of yards-*, and nothing else."""
     ns = watch.here.ns
-    admin = AdminClient(dict(watch.here.kafka))
+    admin = AdminClient({**watch.here.kafka, "log_level": 0})
     committed = _committed(admin, f"{ns}yards-audit")
     if not committed:
         return not_yet(
@@ -188,7 +188,7 @@ def _judge_topics(watch: Watch, routes: dict[str, Route]) -> None:
             f"Alarms share {min(alarms & others).removeprefix(ns)} with other messages.",
             remedy="Retention is a setting of the topic: what is kept for longer needs its own.",
         )
-    admin = AdminClient(dict(watch.here.kafka))
+    admin = AdminClient({**watch.here.kafka, "log_level": 0})
     for each in used:
         if not each.startswith(f"{ns}design-"):
             raise _WrongError(f"{each.removeprefix(ns)} does not begin with design-.", remedy="Choose another name.")
