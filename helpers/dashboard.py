@@ -1,0 +1,199 @@
+"""The operations dashboard of a fleet: a model that readings go into, and a view that only links to it."""
+
+from __future__ import annotations
+
+import csv
+import heapq
+import html
+import math
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import ipywidgets as widgets
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+from traitlets import HasTraits, Int
+
+from helpers.live import PALETTE, TEMPLATE
+from helpers.paths import DATA
+
+ALARM_HOURS, WARN_HOURS = 4.0, 12.0
+ALARM_LITRES_PER_HOUR = 600.0
+"""More than any engine of ``data/sites.csv`` burns; the pump of a thief takes four times as much."""
+ALARM_DEGREES = 100.0
+"""Coolant in °C; a healthy engine of the fleet stays below 92."""
+SILENT_MINUTES = 15.0
+MANY = 500
+"""A fleet with more generators than this is drawn in cells of the map, ``CELL`` degrees wide."""
+CELL = 0.05
+# Worst first. Colour and shape say the same, for those who do not tell the colours apart.
+LEVELS = {
+    f"under {ALARM_HOURS:.0f} h": (PALETTE[3], "diamond"),
+    f"under {WARN_HOURS:.0f} h": (PALETTE[1], "square"),
+    "longer": (PALETTE[0], "circle"),
+    "not burning": ("#6b7680", "circle-open"),
+}
+ALARM, SOON, FINE, STANDING = LEVELS
+
+
+@dataclass
+class _Generator:
+    """The last reading of one generator, and what follows from the last few; ``hours`` to empty."""
+
+    value: Mapping[str, Any]
+    time: datetime
+    fuel: deque[tuple[datetime, float]] = field(default_factory=lambda: deque(maxlen=12))
+    hours: float = math.inf
+    trouble: str = ""
+
+    @property
+    def level(self) -> str:
+        if math.isinf(self.hours):
+            return STANDING
+        return ALARM if self.hours < ALARM_HOURS else SOON if self.hours < WARN_HOURS else FINE
+
+    def add(self, value: Mapping[str, Any], time: datetime) -> None:
+        if self.fuel and value["fuel"] > self.fuel[-1][1]:
+            self.fuel.clear()  # refuelled: the rate begins anew
+        self.value, self.time = value, time
+        self.fuel.append((time, value["fuel"]))
+        (began, full), (_, left) = self.fuel[0], self.fuel[-1]
+        self.hours = left * (time - began).total_seconds() / 3600 / (full - left) if full > left else math.inf
+        before, litres = self.fuel[-2] if len(self.fuel) > 1 else (began, left)
+        rate = (litres - left) * 3600 / ((time - before).total_seconds() or 1)
+        self.trouble = f"empty in {self.hours:.1f} h" if self.level == ALARM else ""
+        if value["temperature"] > ALARM_DEGREES:
+            self.trouble = f"coolant at {value['temperature']:.0f} °C"
+        if rate > ALARM_LITRES_PER_HOUR:
+            self.trouble = f"loses {rate / 60:.0f} litres a minute: theft?"
+
+
+class Operations(HasTraits):
+    """What is known of a fleet, from its readings as they arrive.
+
+    ``lag`` is the number of records not read yet. ``changes`` counts the calls of :meth:`refresh`; views observe it.
+    """
+
+    lag = Int(0)
+    changes = Int(0)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._fleet: dict[str, _Generator] = {}
+        self._newest: datetime | None = None
+        self._totals: deque[tuple[float, int, int]] = deque(maxlen=60)
+
+    def __len__(self) -> int:
+        return len(self._fleet)
+
+    def see(self, value: Mapping[str, Any], time: datetime) -> None:
+        """Take one reading: its six fields and its time. One that is late, or comes again, changes nothing."""
+        known = self._fleet.setdefault(value["generatorID"], _Generator(value, time))
+        if not known.fuel or time > known.time:
+            known.add(value, time)
+            self._newest = max(self._newest or time, time)
+
+    def refresh(self, *, now: float, mqtt: int, kafka: int, lag: int) -> None:
+        """Note the messages so far on both sides at ``now`` (seconds), and the lag; then the views draw."""
+        self._totals.append((now, mqtt, kafka))
+        self.lag = lag
+        self.changes += 1
+
+    def rates(self) -> list[tuple[float, float, float]]:
+        """``(seconds ago, MQTT messages per second, Kafka records per second)``, each over about two seconds."""
+        totals = list(self._totals)
+        pairs = [(totals[max(0, place - 6)], each) for place, each in enumerate(totals)][1:]
+        return [(b[0] - totals[-1][0], _speed(a, b, 1), _speed(a, b, 2)) for a, b in pairs]
+
+    def soonest(self, count: int = 12) -> list[tuple[str, float, float, str]]:
+        """The ``count`` generators that run dry first: ``(id, hours to empty, litres, level)``."""
+        burning = [item for item in self._fleet.items() if item[1].level != STANDING]
+        first = heapq.nsmallest(count, burning, key=lambda item: item[1].hours)
+        return [(name, each.hours, float(each.value["fuel"]), each.level) for name, each in first]
+
+    def places(self) -> list[tuple[float, float, str, int, str]]:
+        """What the map shows: ``(lat, lon, level, how many, text)``; of more than ``MANY`` generators, cells.
+
+        The level of a cell is the worst one in it.
+        """
+        seen = [(each.value["lat"], each.value["lon"], each.level, name) for name, each in self._fleet.items()]
+        if len(seen) <= MANY:
+            return [(lat, lon, level, 1, f"{name}: {level}") for lat, lon, level, name in seen]
+        cells: dict[tuple[float, float], Counter[str]] = {}
+        for lat, lon, level, _ in seen:
+            cells.setdefault((round(lat / CELL) * CELL, round(lon / CELL) * CELL), Counter())[level] += 1
+        return [
+            (*cell, min(levels, key=list(LEVELS).index), levels.total(), f"{levels.total()} generators")
+            for cell, levels in cells.items()
+        ]
+
+    def alerts(self) -> list[tuple[str, str]]:
+        """``(generator, what is wrong)`` for each that has trouble, is nearly empty, or has fallen silent."""
+        newest = self._newest
+        silent = {
+            name: f"silent for {minutes:.0f} minutes"
+            for name, each in self._fleet.items()
+            if newest and (minutes := (newest - each.time).total_seconds() / 60) > SILENT_MINUTES
+        }
+        return [(name, text) for name, each in self._fleet.items() if (text := silent.get(name) or each.trouble)]
+
+
+def _speed(a: tuple[float, int, int], b: tuple[float, int, int], side: int) -> float:
+    return (b[side] - a[side]) / max(b[0] - a[0], 1e-3)
+
+
+def view(operations: Operations) -> widgets.VBox:
+    """Return a widget that shows ``operations`` and follows it: numbers, alerts, map, gauges, message rates."""
+    head, figure = widgets.HTML(), _figure()
+
+    def draw(_change: object = None) -> None:
+        head.value = _head(operations)
+        with figure.batch_update():
+            places, soonest, rates = operations.places(), operations.soonest(), operations.rates()
+            for trace, level in zip(figure.data[1:5], LEVELS, strict=True):
+                mine = [each for each in places if each[2] == level]
+                trace.x, trace.y = [each[1] for each in mine] or [None], [each[0] for each in mine] or [None]
+                trace.text = [each[4] for each in mine]
+                trace.marker.size = [10 + 5 * math.log10(each[3]) for each in mine] or [10]
+            gauges = figure.data[5]
+            gauges.x, gauges.y = [each[1] for each in soonest], [each[0] for each in soonest]
+            gauges.marker.color = [LEVELS[each[3]][0] for each in soonest]
+            gauges.text = [f"{hours:.1f} h · {litres:,.0f} L" for _, hours, litres, _ in soonest]
+            for side, trace in enumerate(figure.data[6:8], start=1):
+                trace.x, trace.y = [each[0] for each in rates] or [None], [each[side] for each in rates] or [None]
+
+    operations.observe(draw, "changes")
+    draw()
+    return widgets.VBox([head, figure])
+
+
+def _head(operations: Operations) -> str:
+    rates, alerts = operations.rates(), operations.alerts()
+    _, mqtt, kafka = rates[-1] if rates else (0, 0, 0)
+    numbers = f"{len(operations):,} generators · MQTT {mqtt:,.0f}/s · Kafka {kafka:,.0f}/s · lag {operations.lag:,}"
+    shown = [f"<b>{html.escape(name)}</b> {html.escape(text)}" for name, text in alerts[-6:]]
+    more = [f"and {len(alerts) - 6:,} more"] if len(alerts) > len(shown) else []
+    return (
+        '<div style="background:white;color:#24292f;padding:.5em 1em;line-height:1.5;min-height:6em">'
+        f'<div style="font-size:1.15em" role="status"><b>{numbers}</b></div>'
+        f"<div>⚠ Alerts: {' · '.join(shown + more) or 'none'}</div></div>"
+    )
+
+
+def _figure() -> go.FigureWidget:
+    with (DATA / "outline.csv").open(encoding="utf-8", newline="") as file:
+        coast = [(float(row["lon"]), float(row["lat"])) for row in csv.DictReader(file)]
+    titles = ("The fleet, by hours to empty", "Empty first", "Messages per second")
+    figure = make_subplots(rows=2, cols=2, specs=[[{}, {"rowspan": 2}], [{}, None]], row_heights=[0.7, 0.3],
+                           subplot_titles=titles, figure=go.FigureWidget())  # fmt: skip
+    figure.add_scatter(x=[x for x, _ in coast], y=[y for _, y in coast], line_color="#aab4be", showlegend=False)
+    for name, (colour, symbol) in LEVELS.items():
+        figure.add_scatter(name=name, mode="markers", marker={"color": colour, "symbol": symbol}, x=[None], y=[None])
+    figure.add_bar(orientation="h", x=[], y=[], showlegend=False, row=1, col=2)
+    for name, colour, dash in (("MQTT", PALETTE[2], "solid"), ("Kafka", PALETTE[4], "dot")):
+        figure.add_scatter(name=name, x=[None], y=[None], line={"color": colour, "dash": dash}, row=2, col=1)
+    figure.update_yaxes(autorange="reversed", row=1, col=2)
+    return figure.update_layout(template=TEMPLATE, height=600, hovermode="closest")
