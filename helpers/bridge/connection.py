@@ -108,7 +108,7 @@ class Connection:
             while True:
                 count = self._socket.recv_into(self._reader.space())
                 if not count:
-                    raise ConnectionError("the MQTT broker hung up")
+                    raise ConnectionError("the MQTT broker hung up; if again and again, is the client id used twice?")
                 packets += self._reader.packets(count)
                 if not self._hidden():
                     break

@@ -76,6 +76,7 @@ class Loop(ABC, Generic[Config]):
                 self._pause()
             self._failures = 0
             while not self.stop.is_set():
+                began = time.monotonic()
                 try:
                     self.state = "connecting"
                     self._carry(Connection(self._config.mqtt, self._connect_packet()))
@@ -83,6 +84,10 @@ class Loop(ABC, Generic[Config]):
                     self.trouble = f"MQTT: {error}"
                     log.warning("%s: %s", self._config.client_id, self.trouble)
                     self._down_since = self._down_since or time.monotonic()
+                    # A connection that breaks at once each time is no success: two clients may be fighting for one
+                    # client id, on a broker that does not tell them.
+                    if time.monotonic() - began > _LONGEST_PAUSE:
+                        self._failures = 0
                     self._pause()
             self.state = "ended"
         except BaseException:
@@ -94,7 +99,6 @@ class Loop(ABC, Generic[Config]):
     def _carrying(self) -> None:
         """Note that all is well."""
         self.state = "carrying"
-        self._failures = 0
         self._down_since = None
         self.ready.set()
 

@@ -105,6 +105,7 @@ class SchemaSerializer:
         return self._known[subject]
 
     def _latest(self, subject: str) -> tuple[bytes, Any]:
+        self._client.clear_latest_caches()  # type: ignore[no-untyped-call]
         try:
             found = self._client.get_latest_version(subject)
         except SchemaRegistryError as error:

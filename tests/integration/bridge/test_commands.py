@@ -1,0 +1,174 @@
+"""Kafka to MQTT: an offset is committed when the broker has the command, and not before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Self
+
+import paho.mqtt.client as mqtt
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from helpers.bridge import Bridge, CommandsConfig
+from helpers.topics import Template
+from tests.integration.bridge.support import Bench, wait_until
+
+
+def config(bench: Bench, **changes: Any) -> CommandsConfig:
+    return CommandsConfig(
+        **{
+            "mqtt": bench.mqtt.mqtt,
+            "kafka": dict(bench.kafka.kafka),
+            "client_id": f"{bench.name}-back",
+            "group_id": f"{bench.name}-back",
+            "route": Template(f"{bench.name}/{{device}}/commands", topic=bench.topic, key="{device}"),
+            "dead_letter_topic": bench.dead,
+            **changes,
+        }
+    )
+
+
+def produce(bench: Bench, *commands: tuple[str | None, str | None], **more: Any) -> None:
+    producer = Producer(dict(bench.kafka.kafka))
+    for key, value in commands:
+        producer.produce(bench.topic, value, key, **more)
+    assert producer.flush(60) == 0
+
+
+def committed(bench: Bench) -> int:
+    consumer = Consumer({**bench.kafka.kafka, "group.id": f"{bench.name}-back"})
+    try:
+        places = consumer.committed([TopicPartition(bench.topic, each) for each in range(3)], timeout=30)
+        return sum(max(0, place.offset) for place in places)
+    finally:
+        consumer.close()
+
+
+class Generators:
+    """Subscribes like the generators do, and keeps what they would get."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.got: list[Any] = []
+        self._subscribed = False
+        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        self._client.on_message = lambda _client, _data, message: self.got.append(message)
+        self._client.on_connect = lambda client, *_: client.subscribe(f"{bench.name}/+/commands", qos=1)
+        self._client.on_subscribe = self._note
+        self._client.connect(bench.mqtt.mqtt.host, bench.mqtt.mqtt.port)
+        self._client.loop_start()
+        wait_until(lambda: self._subscribed, "the generators listen")
+
+    def _note(self, *_: object) -> None:
+        self._subscribed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def test_commands_arrive_in_order_per_generator_with_what_an_answer_needs(bench: Bench) -> None:
+    headers = [("mqtt.response-topic", b"answers"), ("mqtt.correlation-data", b"c-1"), ("by", b"operator")]
+    with Generators(bench) as generators, Bridge(config(bench)) as bridge:
+        produce(bench, *((f"G-{number % 5}", str(number)) for number in range(500)), headers=headers)
+        wait_until(lambda: len(generators.got) == 500, "all commands arrive")
+        wait_until(lambda: bridge.snapshot().in_flight == 0, "all are acknowledged")
+    assert committed(bench) == 500
+    for device in range(5):
+        numbers = [int(each.payload) for each in generators.got if each.topic == f"{bench.name}/G-{device}/commands"]
+        assert numbers == list(range(device, 500, 5))
+    properties = generators.got[0].properties
+    assert properties.ResponseTopic == "answers"
+    assert properties.CorrelationData == b"c-1"
+    assert 0 < properties.MessageExpiryInterval <= 60
+    assert dict(properties.UserProperty)["by"] == "operator"
+    assert dict(properties.UserProperty)["kafka.topic"] == bench.topic
+
+
+def wait_for_failures(bridge: Bridge) -> None:
+    wait_until(lambda: bridge.snapshot().counts.reconnects or "MQTT" in bridge.snapshot().trouble, "MQTT is away")
+
+
+def test_with_mqtt_down_the_offset_is_held(bench: Bench) -> None:
+    with Generators(bench) as generators, Bridge(config(bench, expiry=None)) as bridge:
+        produce(bench, ("G-1", "first"))
+        wait_until(lambda: generators.got and bridge.snapshot().in_flight == 0, "the first command arrives")
+        bench.mqtt.stop()
+        wait_for_failures(bridge)
+        produce(bench, *(("G-1", str(number)) for number in range(20)))
+        time.sleep(1)
+        assert committed(bench) == 1
+        bench.mqtt.start()
+        wait_until(lambda: bridge.snapshot().counts.acked == 21, "the rest arrives once MQTT is back")
+    assert committed(bench) == 21
+
+
+def test_a_naive_consumer_commits_what_mqtt_never_got(bench: Bench) -> None:
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+    client.connect(bench.mqtt.mqtt.host, bench.mqtt.mqtt.port)
+    bench.mqtt.stop()
+    produce(bench, *(("G-1", str(number)) for number in range(20)))
+    consumer = Consumer({**bench.kafka.kafka, "group.id": f"{bench.name}-back", "auto.offset.reset": "earliest"})
+    consumer.subscribe([bench.topic])
+    taken: list[Any] = []
+    while len(taken) < 20:
+        taken += consumer.consume(20, 1)
+        for record in taken:
+            client.publish(f"{bench.name}/{record.key().decode()}/commands", record.value(), qos=0)
+    consumer.close()  # commits, as it does by default
+    assert committed(bench) == 20, "and no broker had one of them"
+
+
+def test_a_frozen_mqtt_broker_holds_the_offset_and_gets_all_again(bench: Bench) -> None:
+    with Generators(bench) as generators, Bridge(config(bench, keep_alive=1)) as bridge:
+        produce(bench, ("G-1", "first"))
+        wait_until(lambda: generators.got and bridge.snapshot().in_flight == 0, "the first command arrives")
+        bench.mqtt.freeze()
+        produce(bench, *(("G-1", str(number)) for number in range(20)))
+        wait_until(lambda: bridge.snapshot().in_flight == 20, "they are sent")
+        assert committed(bench) == 1
+        wait_for_failures(bridge)
+        bench.mqtt.thaw()
+        wait_until(lambda: bridge.snapshot().in_flight == 0 and bridge.snapshot().counts.acked >= 21, "they arrive")
+    assert committed(bench) == 21
+
+
+def test_stale_looped_and_impossible_commands_are_not_sent(bench: Bench) -> None:
+    with Generators(bench) as generators, Bridge(config(bench, expiry=10)) as bridge:
+        produce(bench, ("G-1", "stale"), timestamp=int(time.time() * 1000) - 11_000)
+        produce(bench, ("G-1", "looped"), headers=[("mqtt.topic", b"x")])
+        produce(bench, (None, "no key"), ("a/b", "two levels"), ("+", "wildcard"))
+        produce(bench, ("G-1", "good"))
+        wait_until(lambda: bridge.snapshot().counts.received == 6, "all were read")
+        wait_until(lambda: bridge.snapshot().in_flight == 0, "all are dealt with")
+        counts = bridge.snapshot().counts
+    assert [each.payload for each in generators.got] == [b"good"]
+    assert (counts.expired, counts.looped, counts.dead_lettered) == (1, 1, 3)
+    assert len(bench.dead_letters()) == 3
+    assert committed(bench) == 6
+
+
+def test_a_command_that_came_from_kafka_does_not_go_back_there(bench: Bench) -> None:
+    routes = [{"pattern": f"{bench.name}/{{device}}/commands", "topic": bench.topic, "key": "{device}"}]
+    with Bridge(bench.config(routes=routes)) as forth, Bridge(config(bench)):
+        produce(bench, ("G-1", "start"))
+        wait_until(lambda: forth.snapshot().counts.looped == 1, "the guard sees it")
+        wait_until(lambda: forth.snapshot().counts.acked == 1, "it is acknowledged")
+    assert bench.stored() == 1
+
+
+def desired_state(bench: Bench, produced: Callable[[], None], expected: list[bytes]) -> None:
+    produced()
+    with Bridge(config(bench, retain=True, expiry=None)) as bridge:
+        wait_until(lambda: bridge.snapshot().counts.acked >= 1, "the state is with the broker")
+        wait_until(lambda: bridge.snapshot().in_flight == 0, "all of it")
+    with Generators(bench) as generators:
+        time.sleep(0.5)
+    assert [each.payload for each in generators.got] == expected
+
+
+def test_a_desired_state_waits_for_a_generator_that_sleeps_and_a_tombstone_clears_it(bench: Bench) -> None:
+    desired_state(bench, lambda: produce(bench, ("G-1", "run"), ("G-1", "rest")), [b"rest"])
+    desired_state(bench, lambda: produce(bench, ("G-1", None)), [])
