@@ -33,20 +33,20 @@ _TIMEOUT = 10.0
 
 
 def exercise_1(watch: Watch) -> Result:
-    """``depot-readings`` has four partitions, keeps thirty days, and still has its records."""
-    topic = f"{watch.here.ns}depot-readings"
+    """``workshop-readings`` has four partitions, keeps thirty days, and still has its records."""
+    topic = f"{watch.here.ns}workshop-readings"
     admin = AdminClient({**watch.here.kafka, "log_level": 0})
     partitions = _partitions(admin, topic)
     if not partitions:
-        return not_yet("There is no topic depot-readings.", "Run the cell that makes it; then change it, in place.")
-    if not watch.kafka_records("depot-readings"):
+        return not_yet("There is no topic workshop-readings.", "Run the cell that makes it; then change it, in place.")
+    if not watch.kafka_records("workshop-readings"):
         return not_yet(
-            "depot-readings is empty: its records are gone.",
+            "workshop-readings is empty: its records are gone.",
             "Change the topic in place. To start again, run the first cell and the one that makes the topic.",
         )
     if partitions != 4:  # noqa: PLR2004 - as the exercise says
         return not_yet(
-            f"depot-readings has {partitions} partition{'s' * (partitions > 1)}.",
+            f"workshop-readings has {partitions} partition{'s' * (partitions > 1)}.",
             "NewPartitions takes the new total. Partitions cannot be taken away again.",
         )
     kept = int(_config(admin, topic, "retention.ms"))
@@ -126,12 +126,14 @@ def _mapping(watch: Watch) -> list[Template]:
     example = 'It is a list of objects: [{"pattern": "...", "topic": "...", "key": "..."}].'
     try:
         entries = json.loads(payload)
-        pairs = [(str(each["pattern"]), str(each["topic"]), each.get("key")) for each in entries]
+        parts = [(each["pattern"], each["topic"], each.get("key")) for each in entries]
+        if strange := [part for each in parts for part in each if not isinstance(part, str | None)]:
+            raise TypeError(f"{strange[0]!r} is no text")  # noqa: TRY301 - answered like the others
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _WrongError(f"The mapping is not what was asked for: {error}.", remedy=example) from error
     ns = watch.here.ns
     try:
-        return [Template(f"{ns}{pattern}", topic=f"{ns}{topic}", key=key) for pattern, topic, key in pairs]
+        return [Template(f"{ns}{pattern}", topic=f"{ns}{topic}", key=key) for pattern, topic, key in parts]
     except TopicError as error:
         raise _WrongError(error.cause, remedy=error.remedy or "Compare it with the example.") from error
 
@@ -195,7 +197,7 @@ def _judge_topics(watch: Watch, routes: dict[str, Route]) -> None:
         partitions = _partitions(admin, each)
         if partitions < _LEAST_PARTITIONS:
             raise _WrongError(
-                f"The Kafka topic {each.removeprefix(ns)} has {partitions} partitions."
+                f"The Kafka topic {each.removeprefix(ns)} has {partitions} partition{'s' * (partitions > 1)}."
                 if partitions
                 else f"There is no Kafka topic {each.removeprefix(ns)}.",
                 remedy="Make it, with three partitions or more.",

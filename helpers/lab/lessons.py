@@ -65,7 +65,7 @@ LESSONS = {
             number="06",
             title="Topics, two ways",
             file="06_topics_two_ways.ipynb",
-            owns=("sites", "regions", "depot", "yards", "design"),
+            owns=("sites", "regions", "workshop", "yards", "design"),
         ),
         Lesson(
             number="07",

@@ -1,0 +1,213 @@
+"""Lesson 06's checks, on real brokers: what a learner may well try is turned down with a hint that helps."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+
+from helpers.checks import Watch, lesson06
+from tests.integration.checks.speaking import Unique, connected
+
+DAY = 24 * 60 * 60 * 1000
+
+
+@pytest.fixture
+def watch(here: Any, unique: Unique) -> Watch:
+    return Watch(replace(here, ns=f"{unique('ana')}-"))
+
+
+def make(watch: Watch, topic: str, partitions: int = 1, retention: int = 7 * DAY) -> None:
+    name = f"{watch.here.ns}{topic}"
+    config = {"retention.ms": str(retention)}
+    admin = AdminClient({**watch.here.kafka, "log_level": 0})
+    admin.create_topics([NewTopic(name, num_partitions=partitions, config=config)])[name].result(timeout=30)
+
+
+def write(watch: Watch, topic: str, count: int = 5) -> None:
+    producer = Producer({**watch.here.kafka, "enable.idempotence": True, "log_level": 3})
+    for number in range(count):
+        producer.produce(f"{watch.here.ns}{topic}", str(number), "G-001")
+    assert producer.flush(30) == 0
+
+
+# --- exercise 1
+
+
+@pytest.mark.parametrize(
+    ("partitions", "retention", "records", "reason", "hint"),
+    [
+        (1, 30 * DAY, 5, "has 1 partition.", "new total"),
+        (8, 30 * DAY, 5, "has 8 partitions.", "cannot be taken away"),
+        (4, 30 * DAY // 1000, 5, "thirty days in seconds", "milliseconds"),
+        (4, 7 * DAY, 5, "kept for 7 days", "incremental_alter_configs"),
+        (4, -1, 5, "for ever", "retention.ms"),
+        (4, 30 * DAY, 0, "its records are gone", "in place"),
+    ],
+    ids=["one partition", "too many", "seconds", "the default", "for ever", "made anew"],
+)
+def test_exercise_1_turns_down(  # noqa: PLR0913, PLR0917
+    watch: Watch, partitions: int, retention: int, records: int, reason: str, hint: str
+) -> None:
+    make(watch, "workshop-readings", partitions, retention)
+    write(watch, "workshop-readings", records)
+    result = lesson06.exercise_1(watch)
+    assert not result.passed
+    assert reason in result.reason
+    assert hint in result.hint
+
+
+def test_a_topic_put_right_in_place_is_what_exercise_1_wants(watch: Watch) -> None:
+    assert "no topic" in lesson06.exercise_1(watch).reason
+    make(watch, "workshop-readings", 1, 30 * DAY)
+    write(watch, "workshop-readings")
+    name = f"{watch.here.ns}workshop-readings"
+    admin = AdminClient({**watch.here.kafka, "log_level": 0})
+    admin.create_partitions([NewPartitions(name, 4)])[name].result(30)
+    assert lesson06.exercise_1(watch).passed
+
+
+# --- exercise 2
+
+
+@pytest.fixture
+def yards(watch: Watch) -> list[str]:
+    names = ["yards-north", "yards-old.west", "yards_gravel", "yards.lost"]
+    for name in names:
+        make(watch, name)
+        write(watch, name)
+    return names
+
+
+def audit(watch: Watch, *topics: str, reset: str = "earliest") -> None:
+    """Read as a learner's consumer does, until nothing comes."""
+    consumer = Consumer(
+        {
+            **watch.here.kafka,
+            "group.id": f"{watch.here.ns}yards-audit",
+            "auto.offset.reset": reset,
+            "log_level": 3,
+        }
+    )
+    consumer.subscribe(list(topics))
+    while consumer.poll(3) is not None:
+        pass
+    consumer.close()
+
+
+@pytest.mark.usefixtures("yards")
+def test_one_expression_is_what_exercise_2_wants(watch: Watch) -> None:
+    assert "committed nothing" in lesson06.exercise_2(watch).reason
+    audit(watch, f"^{watch.here.ns}yards-.*")
+    assert lesson06.exercise_2(watch).passed
+
+
+@pytest.mark.usefixtures("yards")
+@pytest.mark.parametrize(
+    ("expression", "reason", "hint"),
+    [
+        ("^{ns}yards.*", "has also read yards.lost, yards_gravel", "every character"),
+        ("^{ns}yards-.*th$", "read 0 of 5 records of yards-old.west", "earliest"),
+        ("{ns}yards-north", "read 0 of 5 records of yards-old.west", "every name"),
+    ],
+    ids=["too wide", "too narrow", "no expression"],
+)
+def test_exercise_2_turns_down(watch: Watch, expression: str, reason: str, hint: str) -> None:
+    audit(watch, expression.format(ns=watch.here.ns))
+    result = lesson06.exercise_2(watch)
+    assert not result.passed
+    assert reason in result.reason
+    assert hint in result.hint
+
+
+# --- exercise 3
+
+
+def entries(*kinds: str, topic: str = "design-{kind}s", key: str | None = "{company}/{device}") -> list[dict[str, Any]]:
+    return [
+        {"pattern": f"design/{{company}}/{{device}}/{kind}", "topic": topic.replace("{kind}", kind), "key": key}
+        for kind in kinds
+    ]
+
+
+GOOD = entries("reading", "status", "alarm")
+ALL = ("reading", "status", "alarm")
+
+
+def submit(watch: Watch, mapping: object, *, retain: bool = True) -> None:
+    payload = mapping if isinstance(mapping, str) else json.dumps(mapping)
+    with connected(watch) as client:
+        client.publish(f"{watch.here.ns}design/mapping", payload, qos=1, retain=retain).wait_for_publish(30)
+
+
+@pytest.fixture
+def _topics(watch: Watch) -> None:
+    for name in ("design-readings", "design-statuss", "design-alarms"):
+        make(watch, name, 3)
+
+
+@pytest.mark.usefixtures("_topics")
+def test_a_good_mapping_is_what_exercise_3_wants_and_may_be_checked_twice(watch: Watch) -> None:
+    submit(watch, GOOD)
+    first, second = lesson06.exercise_3(watch), lesson06.exercise_3(watch)
+    assert first.passed, first
+    assert second.passed, second
+    assert "120 messages" in first.reason
+
+
+@pytest.mark.usefixtures("_topics")
+def test_the_whole_mqtt_topic_may_be_the_key(watch: Watch) -> None:
+    submit(watch, entries(*ALL, key="{mqtt_topic}"))
+    assert lesson06.exercise_3(watch).passed
+
+
+def test_exercise_3_wants_the_mapping_retained(watch: Watch) -> None:
+    submit(watch, GOOD, retain=False)
+    result = lesson06.exercise_3(watch)
+    assert "no retained message" in result.reason
+    assert "retain=True" in result.hint
+
+
+@pytest.mark.usefixtures("_topics")
+@pytest.mark.parametrize(
+    ("mapping", "reason", "hint"),
+    [
+        ("not JSON", "not what was asked for", "list of objects"),
+        ({"pattern": "design/#"}, "not what was asked for", "list of objects"),
+        (["design/#"], "not what was asked for", "list of objects"),
+        ([{"pattern": "design/#", "topic": 5, "key": {}}], "not what was asked for", "list of objects"),
+        (entries("reading"), "No entry matches design/north/G-001/status", "each kind"),
+        ([*GOOD, {"pattern": "design/#", "topic": "design-readings", "key": "x"}], "2 entries match", "differ"),
+        (entries(*ALL, key=None), "has no key", "spread over"),
+        (entries(*ALL, key="{device}"), "north/G-001 and south/G-001 are two generators", "several names"),
+        (entries(*ALL, key="all"), "two generators with one key", "several names"),
+        (entries(*ALL, topic="design-{company}-{device}"), "needs 10 Kafka topics", "in the key"),
+        (entries(*ALL, topic="design-readings"), "Alarms share design-readings", "Retention"),
+        (entries(*ALL, topic="other-{kind}"), "does not begin with design-", "another name"),
+        (entries(*ALL, topic="design-{kind}"), "There is no Kafka topic design-alarm", "Make it"),
+        (entries(*ALL, topic="design/{kind}"), "not a Kafka topic name", "letters"),
+        (entries(*ALL, key="{generator}"), "names no level generator", "Compare"),
+        (
+            [*entries("reading", topic="design.a"), *entries("status", topic="design_a"), *entries("alarm")],
+            "collides",
+            "same character",
+        ),
+    ],
+)
+def test_exercise_3_turns_down(watch: Watch, mapping: object, reason: str, hint: str) -> None:
+    submit(watch, mapping)
+    result = lesson06.exercise_3(watch)
+    assert not result.passed
+    assert reason in result.reason
+    assert hint in result.hint
+
+
+def test_exercise_3_wants_room_to_grow(watch: Watch) -> None:
+    for name in ("design-readings", "design-statuss", "design-alarms"):
+        make(watch, name, 1)
+    submit(watch, GOOD)
+    assert "has 1 partition" in lesson06.exercise_3(watch).reason
