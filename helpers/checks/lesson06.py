@@ -34,9 +34,7 @@ _TIMEOUT = 10.0
 
 def exercise_1(watch: Watch) -> Result:
     """``workshop-readings`` has four partitions, keeps thirty days, and still has its records."""
-    topic = f"{watch.here.ns}workshop-readings"
-    admin = AdminClient({**watch.here.kafka, "log_level": 0})
-    partitions = _partitions(admin, topic)
+    partitions = _partitions(watch, "workshop-readings", wanted=4)
     if not partitions:
         return not_yet("There is no topic workshop-readings.", "Run the cell that makes it; then change it, in place.")
     if not watch.kafka_records("workshop-readings"):
@@ -49,7 +47,7 @@ def exercise_1(watch: Watch) -> Result:
             f"workshop-readings has {partitions} partition{'s' * (partitions > 1)}.",
             "NewPartitions takes the new total. Partitions cannot be taken away again.",
         )
-    kept = int(_config(admin, topic, "retention.ms"))
+    kept = _retention(watch, "workshop-readings")
     if kept * 1000 == 30 * DAY:
         return not_yet(f"retention.ms is {kept:,}: thirty days in seconds.", "Kafka counts milliseconds.")
     if kept != 30 * DAY:
@@ -190,16 +188,15 @@ def _judge_topics(watch: Watch, routes: dict[str, Route]) -> None:
             f"Alarms share {min(alarms & others).removeprefix(ns)} with other messages.",
             remedy="Retention is a setting of the topic: what is kept for longer needs its own.",
         )
-    admin = AdminClient({**watch.here.kafka, "log_level": 0})
-    for each in used:
-        if not each.startswith(f"{ns}design-"):
-            raise _WrongError(f"{each.removeprefix(ns)} does not begin with design-.", remedy="Choose another name.")
-        partitions = _partitions(admin, each)
+    for each in (name.removeprefix(ns) for name in used):
+        if not each.startswith("design-"):
+            raise _WrongError(f"{each} does not begin with design-.", remedy="Choose another name.")
+        partitions = _partitions(watch, each, wanted=_LEAST_PARTITIONS)
         if partitions < _LEAST_PARTITIONS:
             raise _WrongError(
-                f"The Kafka topic {each.removeprefix(ns)} has {partitions} partition{'s' * (partitions > 1)}."
+                f"The Kafka topic {each} has {partitions} partition{'s' * (partitions > 1)}."
                 if partitions
-                else f"There is no Kafka topic {each.removeprefix(ns)}.",
+                else f"There is no Kafka topic {each}.",
                 remedy="Make it, with three partitions or more.",
             )
 
@@ -262,16 +259,25 @@ def _retained(watch: Watch, topic: str) -> bytes | None:
     return payloads[0] if payloads else None
 
 
-def _partitions(admin: AdminClient, topic: str) -> int:
-    """How many partitions a topic has; 0 when there is none of that name."""
-    found = admin.list_topics(timeout=_TIMEOUT).topics.get(topic)
-    return len(found.partitions) if found is not None and found.error is None else 0
+def _partitions(watch: Watch, topic: str, *, wanted: int) -> int:
+    """How many partitions a topic has, 0 when there is none of that name. News may need a moment to go round."""
+    admin = AdminClient({**watch.here.kafka, "log_level": 0})
+    name = f"{watch.here.ns}{topic}"
+
+    def count() -> int:
+        found = admin.list_topics(timeout=_TIMEOUT).topics.get(name)
+        return len(found.partitions) if found is not None and found.error is None else 0
+
+    watch.wait_for(lambda: count() >= wanted, seconds=1.0)
+    return count()
 
 
-def _config(admin: AdminClient, topic: str, name: str) -> str:
-    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-    entry: Any = admin.describe_configs([resource])[resource].result(_TIMEOUT)[name]
-    return str(entry.value)
+def _retention(watch: Watch, topic: str) -> int:
+    """How long a topic keeps its records, in milliseconds; -1 is for ever."""
+    admin = AdminClient({**watch.here.kafka, "log_level": 0})
+    resource = ConfigResource(ConfigResource.Type.TOPIC, f"{watch.here.ns}{topic}")
+    entry: Any = admin.describe_configs([resource])[resource].result(_TIMEOUT)["retention.ms"]
+    return int(entry.value)
 
 
 def _committed(admin: AdminClient, group: str) -> dict[str, int]:
