@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,7 +46,8 @@ class Devices:
         self.prefix = prefix
         self.sent: dict[str, list[int]] = {f"G-{number:03}": [] for number in range(count)}
         self._under_way: deque[tuple[str, int, mqtt.MQTTMessageInfo]] = deque()
-        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        client_id = f"{prefix}-{uuid.uuid4().hex[:8]}"
+        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5)
         self._client.max_inflight_messages_set(1000)
         self._numbers: Counter[str] = Counter()
         self._turn = 0
@@ -54,6 +56,7 @@ class Devices:
 
     def publish(self, count: int, *, poison: Callable[[int], bool] = lambda _: False, rate: float = 0) -> None:
         """Publish ``count`` messages, the devices taking turns; at most ``rate`` a second. Poison does not count."""
+        wait_until(self._client.is_connected, "the devices are connected")
         devices = list(self.sent)
         began = time.monotonic()
         for index in range(count):

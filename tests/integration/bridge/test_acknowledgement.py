@@ -70,7 +70,8 @@ def test_a_report_that_comes_after_a_reconnect_acknowledges_nothing(bench: Bench
         devices.settle()
         wait_until(lambda: bridge.snapshot().in_flight == 10, "ten messages wait for Kafka")
         relay.cut()
-        wait_until(lambda: bridge.snapshot().counts.redelivered == 10, "the broker sends them again, same ids")
+        # Mosquitto under the same packet ids, which is the trap; Artemis under new ones.
+        wait_until(lambda: bridge.snapshot().counts.received == 20, "the broker sends them again")
         assert ids(relay, "PUBACK", to_broker=True) == []
         bench.kafka.thaw()
         wait_until(lambda: bridge.snapshot().counts.acked == 10, "all are acknowledged")
@@ -116,6 +117,8 @@ def test_dup_is_no_reason_to_drop(bench: Bench) -> None:
 
 
 def test_a_bridge_that_drops_dup_loses(bench: Bench) -> None:
+    if bench.mqtt.provider == "artemis":
+        pytest.skip("by design: Artemis sends again without DUP")
     assert redeliver(bench, "skips DUP")
 
 
