@@ -33,7 +33,7 @@ def any_free() -> int:
 
 def next_free(port: int, *, but: set[int]) -> int:
     """Return ``port`` or the first free one after it that is not in ``but``."""
-    for candidate in range(port, port + _TRIES):
+    for candidate in range(port, min(port + _TRIES, 65536)):
         if candidate not in but and is_free(candidate):
             return candidate
     return any_free()

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from helpers.errors import LabBusy, NotWritable
 from helpers.lab.processes import Process
+from helpers.lab.programs import PROGRAMS
 
 _VERSION = 1
 _BUSY_AFTER = 120.0
@@ -26,6 +27,10 @@ class Running:
     pid: int
     started: float
     ports: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.ports) != PROGRAMS[self.program].ports:
+            raise ValueError(self.ports)
 
     @property
     def process(self) -> Process:
@@ -48,8 +53,8 @@ class State:
         try:
             record = json.loads(state._file.read_text(encoding="utf-8"))
             for each in record[f"services-v{_VERSION}"]:
-                each["ports"] = tuple(each["ports"])
-                state.services[each["service"]] = Running(**each)
+                running = Running(**{**each, "pid": int(each["pid"]), "ports": tuple(map(int, each["ports"]))})
+                state.services[running.service] = running
         except FileNotFoundError:
             pass
         except (ValueError, KeyError, TypeError):

@@ -1,0 +1,136 @@
+"""What `lab doctor` says when something is not as it should be: each failure has a remedy."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from helpers.errors import JavaMissing, LabError
+from helpers.lab import doctor, java
+from helpers.lab.lifecycle import Status
+from helpers.lab.services import SERVICES
+
+
+def lacks(name: str, provider: str) -> Status:
+    return Status(service=SERVICES[name], provider=provider, endpoint=None, trouble="not running")
+
+
+KAFKA = [lacks("kafka", "kafka")]
+
+
+def test_a_package_of_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "1.6.1" if name == "paho-mqtt" else real(name))
+    check = doctor._packages()
+    assert not check.passed
+    assert "paho-mqtt is 1.6.1, wanted ==" in check.seen
+    assert "uv sync" in check.remedy
+
+
+def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.metadata.version
+
+    def version(name: str) -> str:
+        if name == "anywidget":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    check = doctor._packages()
+    assert not check.passed
+    assert check.seen == "anywidget is missing"
+
+
+def test_packages_as_they_were_tested() -> None:
+    assert doctor._packages().passed
+
+
+def test_a_lab_extension_that_jupyterlab_does_not_find(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("jupyter_core.paths.jupyter_path", lambda *_: [str(tmp_path)])
+    (tmp_path / "anywidget").mkdir()
+    check = doctor._widgets()
+    assert not check.passed
+    assert "jupyterlab_widgets" in check.seen
+    assert "anywidget" not in check.seen
+    assert check.remedy
+
+
+def test_extensions_in_any_of_jupyters_folders_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("jupyter_core.paths.jupyter_path", lambda *_: [str(tmp_path / "user"), str(tmp_path / "env")])
+    (tmp_path / "user" / "anywidget").mkdir(parents=True)
+    (tmp_path / "env" / "@jupyter-widgets" / "jupyterlab-manager").mkdir(parents=True)
+    assert doctor._widgets().passed
+
+
+def test_no_java(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find() -> Path:
+        raise JavaMissing(needed=21, found=["Java 17 from PATH"])
+
+    monkeypatch.setattr(java, "find", find)
+    check = doctor._java(KAFKA)
+    assert not check.passed
+    assert "Java 17 from PATH" in check.seen
+    assert "JAVA_HOME" in check.remedy
+
+
+def test_no_java_where_none_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(java, "find", lambda: pytest.fail("nobody needs it"))
+    assert doctor._java([lacks("mqtt", "mosquitto"), lacks("kafka", "given"), lacks("influxdb", "none")]).passed
+
+
+def test_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=300_000_000))
+    check = doctor._memory(KAFKA)
+    assert not check.passed
+    assert "0.3 GB" in check.seen
+    assert "close" in check.remedy
+
+
+def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=10**8))
+    check = doctor._disk(tmp_path / "not" / "yet" / "there")
+    assert not check.passed
+    assert "LAB_HOME" in check.remedy
+
+
+def test_a_held_port_is_named_and_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.ports, "is_free", lambda port: port != 9092)
+    monkeypatch.setattr(doctor.ports, "holder", lambda port: f"java (pid {port})")
+    check = doctor._ports([lacks("mqtt", "mosquitto"), *KAFKA])
+    assert check.passed
+    assert "9092 is held by java (pid 9092)" in check.seen
+    assert "1883" not in check.seen
+
+
+@pytest.mark.parametrize(
+    ("error", "seen", "remedy"),
+    [
+        (LabError("It broke.", remedy="Mend it."), "It broke.", "Mend it."),
+        (LabError("It broke."), "It broke.", "Look."),
+        (KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN)), "Local: All broker connections are down", "Look."),
+        (ConnectionRefusedError(111, "refused"), "ConnectionRefusedError: [Errno 111] refused", "Look."),
+    ],
+)
+def test_whatever_is_raised_becomes_a_finding(error: Exception, seen: str, remedy: str) -> None:
+    def action() -> str:
+        raise error
+
+    check = doctor._attempt("Round trip", action, remedy="Look.")
+    assert (check.passed, check.seen, check.remedy) == (False, seen, remedy)
+
+
+def test_a_report_shows_remedies_of_what_failed_only() -> None:
+    good = doctor.Check(name="Good", passed=True, seen="<fine>", remedy="none needed")
+    bad = doctor.Check(name="Bad", passed=False, seen="broken", remedy="mend it")
+    report = doctor.Report((good, bad))
+    assert not report.passed
+    assert doctor.Report((good,)).passed
+    for shown in (repr(report), report._repr_html_()):
+        assert "mend it" in shown
+        assert "none needed" not in shown
+    assert "&lt;fine&gt;" in report._repr_html_()
