@@ -69,8 +69,13 @@ class Connection:
             self._socket.setblocking(False)
             self._selector = selectors.DefaultSelector()
             self._selector.register(self._socket, selectors.EVENT_READ)
-        except BaseException:
+        except BaseException as error:
             self._socket.close()
+            if isinstance(error, ssl.SSLCertVerificationError):
+                raise BridgeError(
+                    f"The certificate of {address.host} is not to be trusted: {error.verify_message}",
+                    remedy="give the certificate of its authority as ca_certs",
+                ) from error
             raise
 
     def _handshake(self, connect: mqtt5.ConnectPacket) -> mqtt5.ConnAckPacket:

@@ -51,6 +51,10 @@ class Devices:
         self._client.max_inflight_messages_set(1000)
         self._numbers: Counter[str] = Counter()
         self._turn = 0
+        if address.username:
+            self._client.username_pw_set(address.username, address.password)
+        if address.tls is not None:
+            self._client.tls_set(**address.tls)
         self._client.connect(address.host, address.port)
         self._client.loop_start()
 
@@ -251,7 +255,7 @@ class Bench:
         return BridgeConfig(**settings)
 
     def devices(self, **changes: Any) -> Devices:
-        return Devices(self.mqtt.mqtt, self.name, **changes)
+        return Devices(**{"address": self.mqtt.mqtt, "prefix": self.name, **changes})
 
     def outcome(self, devices: Devices) -> Outcome:
         return outcome(self.kafka.kafka, self.topic, devices.sent)

@@ -1,0 +1,93 @@
+"""TLS and a password towards the MQTT broker: the bridge proves who it is, and looks whom it talks to."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.bridge import Bridge, BridgeError
+from helpers.lab import ports
+from helpers.lab.programs import on_path
+from tests.integration.bridge.support import Bench, wait_until
+
+
+@dataclass
+class Address:
+    host: str
+    port: int
+    username: str | None
+    password: str | None
+    tls: dict[str, Any] | None
+
+
+def certificate(folder: Path) -> None:
+    """Make a certificate for localhost that vouches for itself."""
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    )
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    subprocess.run([*command.split(), *files], check=True, capture_output=True)
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> Iterator[Address]:
+    mosquitto, passwords = on_path("mosquitto"), on_path("mosquitto_passwd")
+    if not mosquitto or not passwords or not shutil.which("openssl"):
+        pytest.skip("mosquitto, mosquitto_passwd and openssl are not all installed")
+    certificate(tmp_path)
+    subprocess.run([str(passwords), "-c", "-b", str(tmp_path / "users"), "bridge", "secret"], check=True)
+    port = ports.any_free()
+    lines = [
+        f"listener {port} 127.0.0.1",
+        f"certfile {tmp_path / 'cert.pem'}",
+        f"keyfile {tmp_path / 'key.pem'}",
+        f"password_file {tmp_path / 'users'}",
+        "user root",
+    ]
+    (tmp_path / "mosquitto.conf").write_text("\n".join(lines))
+    process = subprocess.Popen([str(mosquitto), "-c", str(tmp_path / "mosquitto.conf")])
+
+    def listens() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    try:
+        wait_until(listens, "Mosquitto listens")
+        yield Address("localhost", port, "bridge", "secret", {"ca_certs": str(tmp_path / "cert.pem")})
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_a_secured_broker_is_carried_from(bench: Bench, secured: Address) -> None:
+    devices = bench.devices(count=3, address=secured)
+    with Bridge(bench.config(mqtt=secured)) as bridge:
+        devices.one("G-000", b"x" * 300_000)  # more than one TLS record
+        devices.publish(3000)
+        devices.settle()
+        wait_until(lambda: bridge.snapshot().counts.acked == 3001, "all are acknowledged")
+    with Bridge(bench.config(mqtt=secured)) as bridge:
+        pass
+    assert bridge.snapshot().counts.received == 0, "the PUBACKs arrived before the end"
+    devices.close()
+    outcome = bench.outcome(devices)
+    assert (outcome.missing, outcome.duplicates, outcome.out_of_order) == ([], 0, [])
+
+
+def test_a_wrong_password_ends_the_bridge(bench: Bench, secured: Address) -> None:
+    bridge = Bridge(bench.config(mqtt=replace(secured, password="wrong")))
+    with pytest.raises(BridgeError, match="refused"):
+        bridge.__enter__()
+
+
+def test_a_broker_nobody_vouches_for_is_not_talked_to(bench: Bench, secured: Address) -> None:
+    bridge = Bridge(bench.config(mqtt=replace(secured, tls={})))
+    with pytest.raises(BridgeError, match="certificate of localhost"):
+        bridge.__enter__()
