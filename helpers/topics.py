@@ -139,7 +139,11 @@ class Template:
         if len({*names, "mqtt_topic"}) <= len(names):
             raise TopicError(self.pattern, "uses a name twice, or the name mqtt_topic")
         if unknown := {*_NAME.findall(self.topic), *_NAME.findall(self.key or "")} - {*names, "mqtt_topic"}:
-            raise TopicError(self.pattern, f"names no level {', '.join(sorted(unknown))}")
+            raise TopicError(
+                self.pattern,
+                f"names no level {', '.join(sorted(unknown))}",
+                remedy="name it in the pattern, or leave it out of topic and key",
+            )
         for text in (self.pattern, self.topic, self.key or ""):
             if re.search("[{}]", _NAME.sub("", text)):
                 raise TopicError(text, "a brace that is no name", remedy="write {device}")

@@ -1,0 +1,58 @@
+"""How fast the lab is and how much memory it needs, against what was promised.
+
+    uv run python tests/benchmarks/lab.py
+
+Uses a lab of its own on free ports. Downloads first what is missing, which is not counted. Prints each figure beside its
+bar, and their ratio; below 1 the promise is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from helpers import lab
+from helpers.lab import processes
+from helpers.lab.services import SERVICES
+
+
+def timed(env: dict[str, str], *arguments: str) -> float:
+    """Seconds that one ``lab`` command takes, from the shell's point of view."""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-m", "helpers.cli", *arguments], env=env, check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - began
+
+
+def left_running(home: Path) -> int:
+    """How many processes that were started below ``home`` live."""
+    folders = [home / name / way for name, service in SERVICES.items() for way in service.ways]
+    return len(list(processes.started_in(folders)))
+
+
+def main() -> None:
+    """Measure one after the other, and print a table."""
+    with tempfile.TemporaryDirectory(prefix="lab-benchmark-") as folder:
+        env = {**os.environ, "LAB_HOME": folder, "LAB_PORTS": "any"}
+        settings = lab.Settings.from_environment(env)
+        timed(env, "prefetch")
+        rows = [("first start, all services ready (s)", timed(env, "up"), 6.0)]
+        timed(env, "down")
+        rows.append(("later start (s)", timed(env, "up"), 6.0))
+        rows.append(("`lab up` when everything runs (s)", timed(env, "up"), 1.0))
+        timed(env, "run", "00")
+        memory = sum(each.memory or 0 for each in lab.status(settings))
+        rows.append(("memory after a lesson, sum of PSS (MB)", memory / 1e6, 1200.0))
+        rows.append(("`lab down` (s)", timed(env, "down"), 10.0))
+        left = left_running(settings.home)
+    print(f"{'what':<42}{'measured':>10}{'bar':>8}{'ratio':>8}")
+    for what, measured, bar in rows:
+        print(f"{what:<42}{measured:>10.1f}{bar:>8.1f}{measured / bar:>8.2f}")
+    print(f"{'processes left after `lab down`':<42}{left:>10}{0:>8}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""A lab that nobody else uses, for tests that start, break and end one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from helpers import lab
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class Told:
+    """A reporter that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def say(self, text: str) -> None:
+        self.text += f"{text}\n"
+
+    def bar(self, title: str, *, total: int) -> object:
+        raise AssertionError(f"nothing should be downloaded here: {title}, {total} bytes")
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def own_env(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of a lab of the test's own, which is not up, and is down afterwards."""
+    env = {**os.environ, "LAB_HOME": str(tmp_path / "lab"), "LAB_PORTS": "any", "LAB_INFLUXDB_PROVIDER": "none"}
+    yield env
+    settings = lab.Settings.from_environment(env)
+    if settings.home.is_dir():
+        lab.down(settings)
+
+
+@pytest.fixture
+def own(own_env: dict[str, str]) -> lab.Settings:
+    return lab.Settings.from_environment(own_env)
+
+
+def run_lab(env: dict[str, str], *arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run the ``lab`` command as a person does, and return what it printed and its exit code."""
+    command = [sys.executable, "-m", "helpers.cli", *arguments]
+    return subprocess.run(
+        command, env=env, capture_output=True, text=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL
+    )
+
+
+@pytest.fixture
+def command() -> Command:
+    return run_lab

@@ -1,0 +1,170 @@
+"""The ``lab`` command as people meet it: exit codes, messages, and what `lab reset` leaves alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+
+from helpers.lab import artifacts, clients, doctor, lessons, ports
+from helpers.lab.settings import Settings
+
+Command = Callable[..., CompletedProcess[str]]
+SCHEMA = Schema('{"type": "object", "properties": {"fuel": {"type": "number"}}}', "JSON")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["bogus"], "No such command 'bogus'"),
+        (["run", "77"], "there is no lesson '77'"),
+        (["logs", "teapot"], "is not one of"),
+        (["prefetch", "--to", "x", "--from", "."], "contradict each other"),
+        (["simulate", "--rate", "0"], "Use more than 0"),
+        (["simulate", "--topic", "a/#"], "no + and no #"),
+        (["bridge", "--from", "a/{b"], "names no level device"),
+    ],
+)
+def test_a_mistake_is_answered_without_a_traceback(
+    lab_env: dict[str, str], command: Command, arguments: list[str], said: str
+) -> None:
+    answer = command(lab_env, *arguments)
+    assert answer.returncode in {1, 2}
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_help_names_every_command(lab_env: dict[str, str], command: Command) -> None:
+    answer = command(lab_env, "--help")
+    assert answer.returncode == 0
+    for name in ("start", "run", "up", "down", "status", "doctor", "logs", "reset", "prefetch", "simulate", "bridge"):
+        assert f"\n  {name} " in answer.stdout
+
+
+def test_status_for_programs(lab_env: dict[str, str], command: Command) -> None:
+    answer = command(lab_env, "status", "--json")
+    assert answer.returncode == 0, answer.stdout
+    services = {each["service"]: each for each in json.loads(answer.stdout)}
+    assert set(services) == {"mqtt", "kafka", "registry", "influxdb"}
+    assert services["kafka"]["ready"]
+    assert services["kafka"]["memory_bytes"] > 0
+
+
+def test_logs_are_shown(lab_env: dict[str, str], command: Command) -> None:
+    answer = command(lab_env, "logs", "kafka")
+    assert answer.returncode == 0
+    assert "INFO" in answer.stdout
+
+
+def test_the_doctor_finds_a_healthy_lab(lab_env: dict[str, str], command: Command) -> None:
+    answer = command(lab_env, "doctor")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    for what in ("Java", "Memory", "Disk", "Ports", "Packages", "Widgets", "MQTT", "Kafka", "Schema"):
+        assert what in answer.stdout
+
+
+def test_the_doctor_names_a_remedy(here: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert here.ns == ""
+    monkeypatch.setattr(doctor.importlib.metadata, "version", lambda _name: "0.0.1")
+    monkeypatch.setattr("jupyter_core.paths.jupyter_path", lambda *_: [str(tmp_path)])
+    found = {each.name: each for each in doctor.preflight().checks}
+    assert not found["Packages"].passed
+    assert "uv sync" in found["Packages"].remedy
+    assert not found["Widgets"].passed
+    assert not doctor.preflight().passed
+    assert "→" in repr(doctor.preflight())
+
+
+def test_a_given_service_that_is_away_is_named(lab_env: dict[str, str], command: Command) -> None:
+    port = ports.any_free()
+    env = {k: v for k, v in lab_env.items() if k != "LAB_MQTT_PROVIDER"}
+    env |= {"LAB_MQTT_HOST": "127.0.0.1", "LAB_MQTT_PORT": str(port), "LAB_NAMESPACE": "ana"}
+    for arguments in (["run", "00"], ["reset"], ["simulate", "--duration", "1"]):
+        answer = command(env, *arguments)
+        assert answer.returncode == 1
+        assert "Traceback" not in answer.stderr
+    assert f"mqtt://127.0.0.1:{port}" in answer.stderr
+
+
+def test_run_tells_how_it_went(lab_env: dict[str, str], command: Command) -> None:
+    answer = command(lab_env, "run", "00")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert f"✅ 00 {lessons.LESSONS['00'].title}" in answer.stdout
+
+
+def test_simulate_publishes_what_it_says(lab_env: dict[str, str], command: Command, unique: Any) -> None:
+    topic = unique("fleet")
+    answer = command(
+        lab_env, "simulate", "--duration", "1", "--rate", "50", "--size", "5", "--topic", f"{topic}/{{device}}"
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "50 readings published and acknowledged." in answer.stdout
+
+
+def test_prefetch_copies_everything_and_takes_it_back(
+    lab_env: dict[str, str], command: Command, tmp_path: Path
+) -> None:
+    stick, cache = tmp_path / "stick", tmp_path / "cache"
+    assert command(lab_env, "prefetch", "--to", str(stick)).returncode == 0
+    assert command({**lab_env, "LAB_CACHE": str(cache)}, "prefetch", "--from", str(stick)).returncode == 0
+    assert artifacts.missing(artifacts.listed(), cache) == []
+
+
+def _make(here: Any, ns: str, word: str) -> None:
+    """A topic, a group with an offset, a subject and a retained message, all named with the word."""
+    admin = AdminClient({**here.kafka})
+    topic = f"{ns}{word}-readings"
+    admin.create_topics([NewTopic(topic, num_partitions=1)])[topic].result(20)
+    producer = Producer({**here.kafka})
+    producer.produce(topic, b"x")
+    assert producer.flush(20) == 0
+    consumer = Consumer({**here.kafka, "group.id": f"{ns}{word}-group"})
+    consumer.commit(offsets=[TopicPartition(topic, 0, 1)], asynchronous=False)
+    consumer.close()
+    SchemaRegistryClient({**here.registry}).register_schema(f"{topic}-value", SCHEMA)
+    client = clients.mqtt_client(here.mqtt, f"{ns}{word}-maker")
+    with clients.running(client, here.mqtt):
+        client.publish(f"{ns}{word}/state", b"on", qos=1, retain=True).wait_for_publish(20)
+
+
+def _there(here: Any) -> set[str]:
+    """Every name on the brokers that this test may have made."""
+    admin = AdminClient({**here.kafka})
+    names = set(admin.list_topics(timeout=20).topics)
+    names |= {each.group_id for each in admin.list_consumer_groups(request_timeout=20).result(20).valid}
+    names |= set(SchemaRegistryClient({**here.registry}).get_subjects())
+    return {name for name in names if not name.startswith("_")}
+
+
+def test_reset_deletes_ones_own_and_nothing_else(lab_env: dict[str, str], here: Any, command: Command) -> None:
+    for ns, word in [("ana-", "generators"), ("ana-", "log"), ("ben-", "generators"), ("anab-", "generators")]:
+        _make(here, ns, word)
+    env = {**lab_env, "LAB_NAMESPACE": "ana"}
+
+    one = command(env, "reset", "--lesson", "02")
+    assert one.returncode == 0, one.stderr
+    assert "1 groups, 1 retained, 1 subjects, 1 topics" in one.stdout
+    left = _there(here)
+    assert {"ana-log-readings", "ana-log-group", "ben-generators-readings", "anab-generators-readings"} <= left
+    assert not {name for name in left if name.startswith("ana-generators")}
+
+    rest = command(env, "reset")
+    assert "1 groups, 1 retained, 1 subjects, 1 topics" in rest.stdout
+    left = _there(here)
+    assert not {name for name in left if name.startswith("ana-")}
+    assert {"ben-generators-readings", "ben-generators-group", "ben-generators-readings-value"} <= left
+    assert command(env, "reset").stdout.strip() == "There was nothing to delete."
+    for other in ("ben", "anab"):
+        assert command({**lab_env, "LAB_NAMESPACE": other}, "reset").returncode == 0
+
+
+def test_the_settings_of_the_tests_lab_are_those_of_its_environment(lab_env: dict[str, str]) -> None:
+    assert Settings.from_environment(lab_env).any_port

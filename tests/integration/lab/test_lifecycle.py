@@ -1,0 +1,225 @@
+"""The lab starts, survives what happens to it, says what is wrong, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from helpers import lab
+from helpers.errors import LabBusy, NotWritable, ServiceDied, ServiceNotReady
+from helpers.lab import lifecycle, processes, services, starting, state
+from helpers.lab.lifecycle import Status
+from helpers.lab.programs import PROGRAMS, Site
+
+MQTT = ["mqtt"]
+
+
+def by_name(statuses: list[Status]) -> dict[str, Status]:
+    return {each.service.name: each for each in statuses}
+
+
+def started_here(home: Path) -> list[int]:
+    """The pids of everything that was started below a lab's home and lives."""
+    folders = [home / name / way for name, service in services.SERVICES.items() for way in service.ways]
+    return [process.pid for _, process in processes.started_in(folders)]
+
+
+def test_up_down_and_what_lies_between(own_env: dict[str, str], own: lab.Settings, command: Callable[..., Any]) -> None:
+    before = command(own_env, "status")
+    assert before.returncode == 3
+    assert "not running" in before.stdout
+
+    first = by_name(lab.up(own))
+    assert all(first[name].ready for name in ("mqtt", "kafka", "registry"))
+    admin = AdminClient({**first["kafka"].endpoint.conf})
+    admin.create_topics([NewTopic("hello-kept", num_partitions=1)])["hello-kept"].result(20)
+
+    again = by_name(lab.up(own))
+    assert {name: each.pid for name, each in again.items()} == {name: each.pid for name, each in first.items()}
+
+    # A broker that is killed: seen, repaired on its port, with its data.
+    psutil.Process(first["kafka"].pid).kill()
+    broken = command(own_env, "status")
+    assert broken.returncode == 3
+    assert "it died; `lab up` starts it again" in broken.stdout
+    repaired = command(own_env, "up")
+    assert repaired.returncode == 0, repaired.stderr
+    now = by_name(lab.status(own))
+    assert now["kafka"].ready
+    assert now["kafka"].pid != first["kafka"].pid
+    assert now["mqtt"].pid == first["mqtt"].pid
+    assert now["kafka"].endpoint.address == first["kafka"].endpoint.address
+    assert "hello-kept" in AdminClient({**now["kafka"].endpoint.conf}).list_topics(timeout=20).topics
+
+    ended = command(own_env, "down")
+    assert ended.returncode == 0
+    assert "Kafka" in ended.stdout
+    assert not started_here(own.home)
+    assert command(own_env, "down").stdout.strip() == "Nothing was running."
+
+
+def test_a_broker_that_hangs_is_replaced(own: lab.Settings) -> None:
+    first = by_name(lab.up(own, only=MQTT))["mqtt"]
+    process = processes.Process(first.pid, psutil.Process(first.pid).create_time())
+    process.freeze()
+    assert not by_name(lab.status(own, only=MQTT))["mqtt"].ready
+    second = by_name(lab.up(own, only=MQTT))["mqtt"]
+    assert second.ready
+    assert not process.alive()
+
+
+def test_a_port_that_is_taken_is_named_with_its_holder(
+    own_env: dict[str, str], told: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = lab.Settings.from_environment({k: v for k, v in own_env.items() if k != "LAB_PORTS"})
+    holder = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); "
+    with subprocess.Popen(
+        [sys.executable, "-c", holder + "time.sleep(60)"], stdout=subprocess.PIPE, text=True
+    ) as other:
+        try:
+            taken = int(other.stdout.readline())
+            usual = dataclasses.replace(services.SERVICES["mqtt"], port=taken)
+            monkeypatch.setitem(lifecycle.SERVICES, "mqtt", usual)
+            found = by_name(lab.up(settings, report=told, only=MQTT))["mqtt"]
+        finally:
+            other.kill()
+    assert found.ready
+    assert found.endpoint.port > taken
+    assert re.search(rf"port {taken} is held by \S+ \(pid {other.pid}\)", told.text)
+    assert f"so it listens on {found.endpoint.port}" in told.text
+
+
+def test_two_at_once_start_one_lab(own_env: dict[str, str], own: lab.Settings) -> None:
+    commands = [
+        subprocess.Popen(
+            [sys.executable, "-m", "helpers.cli", "up"], env=own_env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        for _ in range(2)
+    ]
+    for each in commands:
+        output, _ = each.communicate(timeout=120)
+        assert each.returncode == 0, output.decode()
+    assert all(each.ready for each in lab.status(own, only=["mqtt", "kafka", "registry"]))
+    assert len(started_here(own.home)) == 3
+
+
+def test_a_lab_that_is_busy_says_so(own: lab.Settings) -> None:
+    with (
+        state.locked(own.home),
+        pytest.raises(LabBusy, match="Wait for it to end"),
+        state.locked(own.home, seconds=0.1),
+    ):
+        pass
+
+
+def test_a_state_file_from_before_a_restart_is_not_believed(own: lab.Settings) -> None:
+    first = by_name(lab.up(own, only=MQTT))["mqtt"]
+    lab.down(own)
+    with state.locked(own.home) as stale:
+        # The pid lives, but it is somebody else's by now: this test's.
+        stale.services["mqtt"] = state.Running(
+            service="mqtt", program=first.provider, pid=os.getpid(), started=1.0, ports=(first.endpoint.port,)
+        )
+        stale.save()
+    assert "died" in by_name(lab.status(own, only=MQTT))["mqtt"].trouble
+    second = by_name(lab.up(own, only=MQTT))["mqtt"]
+    assert second.ready
+    assert second.pid != os.getpid()
+
+
+def test_an_unreadable_state_file_is_put_aside_and_no_process_forgotten(own: lab.Settings, told: Any) -> None:
+    first = by_name(lab.up(own, only=MQTT))["mqtt"]
+    (own.home / "state.json").write_text("{", encoding="utf-8")
+    second = by_name(lab.up(own, report=told, only=MQTT))["mqtt"]
+    assert second.ready
+    assert "state file was unreadable" in told.text
+    assert (own.home / "state.unreadable").exists()
+    assert not psutil.pid_exists(first.pid) or psutil.Process(first.pid).status() == psutil.STATUS_ZOMBIE
+    assert started_here(own.home) == [second.pid]
+
+
+def test_a_service_that_dies_at_its_start_shows_the_end_of_its_log() -> None:
+    if not services.on_path("mosquitto"):
+        pytest.skip("Mosquitto is not installed")
+    broker = lab.scratch("mqtt", provider="mosquitto", no_such_setting="yes")
+    with pytest.raises(ServiceDied, match="no_such_setting") as caught:
+        broker.start()
+    assert caught.value.exit_code not in (0, None)
+    assert "The whole log is" in str(caught.value)
+
+
+def test_a_service_that_never_answers_is_given_up(tmp_path: Path) -> None:
+    service = dataclasses.replace(services.SERVICES["mqtt"], deadline=0.3)
+    site = Site(folder=tmp_path, cache=tmp_path, ports=(1,))
+    process = processes.start([sys.executable, "-c", "import time; time.sleep(60)"], log=site.log, folder=tmp_path)
+    try:
+        with pytest.raises(ServiceNotReady, match="CONNECT, expecting CONNACK"):
+            starting.await_ready(service, "mosquitto", site, process)
+    finally:
+        process.kill()
+
+
+def test_a_home_that_cannot_be_written_is_named(
+    own_env: dict[str, str], tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    (tmp_path / "file").touch()
+    answer = command({**own_env, "LAB_HOME": str(tmp_path / "file" / "lab")}, "up")
+    assert answer.returncode == 1
+    assert "cannot write to" in answer.stderr
+    assert "LAB_HOME" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_full_disk_is_noticed_before_anything_starts(own: lab.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = shutil.disk_usage("/")._replace(free=1000)
+    monkeypatch.setattr(lifecycle.shutil, "disk_usage", lambda _folder: full)
+    with pytest.raises(NotWritable, match="500 MB"):
+        lab.up(own, only=MQTT)
+    assert not started_here(own.home)
+
+
+@pytest.mark.parametrize("program", ["mosquitto", "artemis"])
+def test_a_private_broker_keeps_its_port_and_goes_without_a_trace(program: str) -> None:
+    if program == "mosquitto" and not services.on_path("mosquitto"):
+        pytest.skip("Mosquitto is not installed")
+    broker = lab.scratch("mqtt", provider=program).start()
+    address, folder = broker.mqtt.address, broker.log.parent
+    broker.kill()
+    broker.start()
+    assert broker.mqtt.address == address
+    broker.close()
+    assert not folder.exists()
+    assert PROGRAMS[program].title
+
+
+def test_ctrl_c_ends_jupyterlab_and_leaves_the_brokers(own_env: dict[str, str], own: lab.Settings) -> None:
+    lab.up(own)
+    command = [sys.executable, "-m", "helpers.cli", "start", "--no-browser"]
+    with subprocess.Popen(command, env=own_env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as started:
+        lines = []
+        for line in started.stdout:
+            lines.append(line)
+            if "Ctrl-C ends" in line:
+                break
+        time.sleep(0.2)  # let it reach its wait
+        started.send_signal(signal.SIGINT)
+        rest, _ = started.communicate(timeout=60)
+    text = "".join(lines) + rest
+    assert "/lab/tree/notebooks/00_start_here.ipynb?token=" in text
+    assert "The brokers still run" in text, text
+    assert started.returncode == 0
+    assert all(each.ready for each in lab.status(own, only=["mqtt", "kafka", "registry"]))

@@ -1,0 +1,98 @@
+"""Which names a lesson owns: what a reset may delete, and, more important, what it may not."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.errors import ConfigurationError
+from helpers.lab.lessons import LESSONS, Lesson, find
+from helpers.lab.reset import owner
+from helpers.topics import namespace
+
+LESSON = Lesson(number="99", title="", file="", owns=("tank", "log"))
+WORDS = [(each.number, word) for each in LESSONS.values() for word in each.owns]
+
+
+@pytest.mark.parametrize("name", ["tank", "tank-1", "tank_1", "tank.1", "tank/1/fuel", "log", "log-readings"])
+def test_a_lesson_owns_its_words_and_what_goes_on_from_them(name: str) -> None:
+    assert LESSON.owned(name, "")
+    assert LESSON.owned(f"ana-{name}", "ana-")
+
+
+@pytest.mark.parametrize(
+    "name", ["tanks", "tanker-1", "logs", "logbook", "my-tank", "/tank", "Tank", "", "_tank", "$SYS/tank"]
+)
+def test_a_lesson_owns_nothing_else(name: str) -> None:
+    assert not LESSON.owned(name, "")
+
+
+@pytest.mark.parametrize(
+    "name", ["ana-b-tank", "anab-tank", "anatank", "ana2-tank", "ana", "ana-", "tank", "ana-ana-tank", "b-ana-tank"]
+)
+def test_the_namespace_ana_ends_where_another_begins(name: str) -> None:
+    assert not LESSON.owned(name, "ana-")
+    assert not owner("ana-", LESSON, alone=False)(name)
+    assert not owner("ana-", None, alone=False)(name)
+
+
+@given(st.from_regex(r"[a-z][a-z0-9]{0,19}", fullmatch=True), st.from_regex(r"[a-z][a-z0-9]{0,19}", fullmatch=True))
+def test_no_learner_owns_another_learners_names(one: str, other: str) -> None:
+    for _, word in WORDS:
+        for alone in (True, False):
+            mine = owner(namespace(one), None, alone=alone)
+            assert mine(f"{namespace(other)}{word}") == (one == other)
+            assert not mine(word)
+
+
+def test_alone_and_without_a_namespace_everything_goes_but_what_is_the_brokers_own() -> None:
+    mine = owner("", None, alone=True)
+    assert mine("anything")
+    assert not mine("__consumer_offsets")
+    assert not mine("_schemas")
+    assert not mine("$SYS/broker/uptime")
+
+
+def test_among_others_only_what_lessons_own_goes() -> None:
+    mine = owner("", None, alone=False)
+    assert mine("hello")
+    assert not mine("production-orders")
+
+
+def test_one_lesson_takes_only_its_own() -> None:
+    mine = owner("", LESSON, alone=True)
+    assert mine("tank-1")
+    assert not mine("hello")
+
+
+def test_no_name_belongs_to_two_lessons() -> None:
+    shared = [
+        (one, other)
+        for one, other in combinations(WORDS, 2)
+        if one[0] != other[0] and (LESSONS[one[0]].owned(other[1], "") or LESSONS[other[0]].owned(one[1], ""))
+    ]
+    assert not shared
+
+
+def test_sessions_are_owned_names() -> None:
+    for each in LESSONS.values():
+        assert all(each.owned(client, "") for client in each.sessions)
+
+
+def test_lessons_are_numbered_without_a_gap() -> None:
+    assert list(LESSONS) == [f"{number:02}" for number in range(len(LESSONS))]
+    assert all(each.file.startswith(f"{each.number}_") for each in LESSONS.values())
+
+
+@pytest.mark.parametrize("number", ["2", "02"])
+def test_a_lesson_is_found_by_its_number(number: str) -> None:
+    assert find(number).title == "Publish with MQTT"
+
+
+@pytest.mark.parametrize("number", ["99", "two", "-1"])
+def test_a_lesson_that_is_not_there_is_said(number: str) -> None:
+    with pytest.raises(ConfigurationError, match="00, 01"):
+        find(number)
