@@ -2,7 +2,7 @@
 
     uv run python tests/benchmarks/lab.py
 
-Uses a lab of its own on free ports. Downloads first what is missing, which is not counted. Prints each figure beside its
+Uses a lab of its own on free ports. What is missing is downloaded first and not counted. Prints each figure beside its
 bar, and their ratio; below 1 the promise is kept.
 """
 
