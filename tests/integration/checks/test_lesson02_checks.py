@@ -51,7 +51,7 @@ def test_six_topics_with_headers_beside_are_all_exercise_1_wants(watch: Watch, r
         ("depot/{id}", lambda json: json.replace(b'"', b"'"), True, "holds no JSON", "to_json"),
     ],
 )
-def test_exercise_1_turns_down(  # noqa: PLR0913, PLR0917
+def test_exercise_1_turns_down(  # noqa: PLR0917
     watch: Watch,
     readings: list[Reading],
     topic: str,

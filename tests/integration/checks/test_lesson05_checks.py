@@ -190,7 +190,7 @@ def test_a_dead_letter_written_twice_is_no_mistake(watch: Watch, mixed: list[tup
     ],
     ids=["no reason", "some missing", "good ones too", "changed bytes", "no key"],
 )
-def test_exercise_2_turns_down(  # noqa: PLR0913, PLR0917
+def test_exercise_2_turns_down(  # noqa: PLR0917
     watch: Watch,
     registry: SchemaRegistryClient,
     mixed: list[tuple[Any, Any]],
@@ -246,7 +246,7 @@ def test_an_optional_field_is_what_exercise_3_wants(watch: Watch, registry: Sche
     ],
     ids=["forced through", "no minimum", "a text", "another field", "opened"],
 )
-def test_exercise_3_turns_down(  # noqa: PLR0913, PLR0917
+def test_exercise_3_turns_down(  # noqa: PLR0917
     watch: Watch, registry: SchemaRegistryClient, schema: str, level: str, reason: str, hint: str
 ) -> None:
     register(watch, registry, "service-readings", TEXT)

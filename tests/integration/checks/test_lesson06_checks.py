@@ -50,7 +50,7 @@ def write(watch: Watch, topic: str, count: int = 5) -> None:
     ],
     ids=["one partition", "too many", "seconds", "the default", "for ever", "made anew"],
 )
-def test_exercise_1_turns_down(  # noqa: PLR0913, PLR0917
+def test_exercise_1_turns_down(  # noqa: PLR0917
     watch: Watch, partitions: int, retention: int, records: int, reason: str, hint: str
 ) -> None:
     make(watch, "workshop-readings", partitions, retention)
