@@ -247,7 +247,3 @@ def simulate(**options: Any) -> None:  # noqa: ANN401  click passes the options 
         task = progress.add_task("Readings", total=round(plan.duration * plan.rate) or None)
         sent = publish(client, found.ns, plan, on_sent=lambda count: progress.update(task, completed=count))
     click.echo(f"{sent} readings published and acknowledged.")
-
-
-if __name__ == "__main__":
-    main()

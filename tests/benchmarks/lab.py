@@ -23,7 +23,7 @@ from helpers.lab.services import SERVICES
 def timed(env: dict[str, str], *arguments: str) -> float:
     """Seconds that one ``lab`` command takes, from the shell's point of view."""
     began = time.monotonic()
-    subprocess.run([sys.executable, "-m", "helpers.cli", *arguments], env=env, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([Path(sys.executable).with_name("lab"), *arguments], env=env, check=True, stdout=subprocess.DEVNULL)
     return time.monotonic() - began
 
 

@@ -15,6 +15,10 @@ from helpers import lab
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
+# The command that was installed beside this Python.
+LAB = str(Path(sys.executable).with_name("lab"))
+
+
 class Told:
     """A reporter that remembers what it was told."""
 
@@ -50,7 +54,7 @@ def own(own_env: dict[str, str]) -> lab.Settings:
 
 def run_lab(env: dict[str, str], *arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
     """Run the ``lab`` command as a person does, and return what it printed and its exit code."""
-    command = [sys.executable, "-m", "helpers.cli", *arguments]
+    command = [LAB, *arguments]
     return subprocess.run(
         command, env=env, capture_output=True, text=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL
     )

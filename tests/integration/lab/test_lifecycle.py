@@ -26,6 +26,7 @@ from helpers.lab.lifecycle import Status
 from helpers.lab.programs import PROGRAMS, Site
 
 MQTT = ["mqtt"]
+LAB = str(Path(sys.executable).with_name("lab"))
 
 
 def by_name(statuses: list[Status]) -> dict[str, Status]:
@@ -105,10 +106,7 @@ def test_a_port_that_is_taken_is_named_with_its_holder(
 
 def test_two_at_once_start_one_lab(own_env: dict[str, str], own: lab.Settings) -> None:
     commands = [
-        subprocess.Popen(
-            [sys.executable, "-m", "helpers.cli", "up"], env=own_env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        for _ in range(2)
+        subprocess.Popen([LAB, "up"], env=own_env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(2)
     ]
     for each in commands:
         output, _ = each.communicate(timeout=120)
@@ -208,7 +206,7 @@ def test_a_private_broker_keeps_its_port_and_goes_without_a_trace(program: str) 
 
 def test_ctrl_c_ends_jupyterlab_and_leaves_the_brokers(own_env: dict[str, str], own: lab.Settings) -> None:
     lab.up(own)
-    command = [sys.executable, "-m", "helpers.cli", "start", "--no-browser"]
+    command = [LAB, "start", "--no-browser"]
     with subprocess.Popen(command, env=own_env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as started:
         lines = []
         for line in started.stdout:
