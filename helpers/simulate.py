@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -44,7 +45,11 @@ class Plan:
             raise ConfigurationError("--rate", f"{self.rate} readings per second are none", remedy="Use more than 0.")
         if self.duration < 0:
             raise ConfigurationError("--duration", "time runs forwards", remedy="Use 0 (until Ctrl-C) or more seconds.")
-        if not self.topic or set(self.topic) & set("+#"):
+        try:
+            sample = self.topic.format(device="G-001")
+        except (KeyError, IndexError, ValueError) as error:
+            raise ConfigurationError("--topic", f"{self.topic!r} holds a brace", remedy="Use {device} only.") from error
+        if not sample or set(sample) & set("+#"):
             raise ConfigurationError(
                 "--topic", f"{self.topic!r} is no topic name", remedy="A topic name has no + and no #."
             )
@@ -61,6 +66,7 @@ def publish(client: mqtt.Client, ns: str, plan: Plan, *, on_sent: Callable[[int]
     """Publish the plan's readings through a connected client whose loop runs. Return how many the broker acknowledged.
 
     ``seq``, ``time`` and ``boot`` travel as MQTT 5 user properties. ``on_sent`` is called with the count so far.
+    Ctrl-C, the way to end an endless plan, stops publishing; what was published is still waited for.
 
     Raises:
         LessonError: The broker stopped acknowledging for 30 s.
@@ -68,19 +74,20 @@ def publish(client: mqtt.Client, ns: str, plan: Plan, *, on_sent: Callable[[int]
     waiting: list[Any] = []
     began = time.monotonic()
     sent = 0
-    for reading in plan.readings():
-        due = began + sent / plan.rate
-        if (ahead := due - time.monotonic()) > 0:
-            time.sleep(ahead)
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        properties.UserProperty = reading.headers()
-        topic = f"{ns}{plan.topic.format(device=reading.generator_id)}"
-        waiting.append(client.publish(topic, reading.to_json(), qos=plan.qos, properties=properties))
-        sent += 1
-        on_sent(sent)
-        if len(waiting) >= _IN_FLIGHT:
-            _acknowledged(waiting)
-            waiting.clear()
+    with contextlib.suppress(KeyboardInterrupt):
+        for reading in plan.readings():
+            due = began + sent / plan.rate
+            if (ahead := due - time.monotonic()) > 0:
+                time.sleep(ahead)
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.UserProperty = reading.headers()
+            topic = f"{ns}{plan.topic.format(device=reading.generator_id)}"
+            waiting.append(client.publish(topic, reading.to_json(), qos=plan.qos, properties=properties))
+            sent += 1
+            on_sent(sent)
+            if len(waiting) >= _IN_FLIGHT:
+                _acknowledged(waiting)
+                waiting.clear()
     _acknowledged(waiting)
     return sent
 
