@@ -190,7 +190,7 @@ def test_exercise_3_wants_the_mapping_retained(watch: Watch) -> None:
         (entries(*ALL, topic="other-{kind}"), "does not begin with design-", "another name"),
         (entries(*ALL, topic="design-{kind}"), "There is no Kafka topic design-alarm", "Make it"),
         (entries(*ALL, topic="design/{kind}"), "not a Kafka topic name", "letters"),
-        (entries(*ALL, key="{generator}"), "names no level generator", "Compare"),
+        (entries(*ALL, key="{generator}"), "names no level generator", "name it in the pattern"),
         (
             [*entries("reading", topic="design.a"), *entries("status", topic="design_a"), *entries("alarm")],
             "collides",
