@@ -7,7 +7,7 @@ import heapq
 import html
 import math
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -29,6 +29,7 @@ SILENT_MINUTES = 15.0
 MANY = 500
 """A fleet with more generators than this is drawn in cells of the map, ``CELL`` degrees wide."""
 CELL = 0.05
+_WIDTH = 880
 # Worst first. Colour and shape say the same, for those who do not tell the colours apart.
 LEVELS = {
     f"under {ALARM_HOURS:.0f} h": (PALETTE[3], "diamond"),
@@ -110,15 +111,12 @@ class Operations(HasTraits):
 
     def soonest(self, count: int = 12) -> list[tuple[str, float, float, str]]:
         """The ``count`` generators that run dry first: ``(id, hours to empty, litres, level)``."""
-        burning = [item for item in self._fleet.items() if item[1].level != STANDING]
-        first = heapq.nsmallest(count, burning, key=lambda item: item[1].hours)
-        return [(name, each.hours, float(each.value["fuel"]), each.level) for name, each in first]
+        first = heapq.nsmallest(count, self._fleet.items(), key=lambda item: item[1].hours)
+        burning = [(name, each) for name, each in first if each.level != STANDING]
+        return [(name, each.hours, float(each.value["fuel"]), each.level) for name, each in burning]
 
     def places(self) -> list[tuple[float, float, str, int, str]]:
-        """What the map shows: ``(lat, lon, level, how many, text)``; of more than ``MANY`` generators, cells.
-
-        The level of a cell is the worst one in it.
-        """
+        """What the map shows: ``(lat, lon, level, how many, text)``; of ``MANY`` generators, cells at their worst."""
         seen = [(each.value["lat"], each.value["lon"], each.level, name) for name, each in self._fleet.items()]
         if len(seen) <= MANY:
             return [(lat, lon, level, 1, f"{name}: {level}") for lat, lon, level, name in seen]
@@ -132,13 +130,13 @@ class Operations(HasTraits):
 
     def alerts(self) -> list[tuple[str, str]]:
         """``(generator, what is wrong)`` for each that has trouble, is nearly empty, or has fallen silent."""
-        newest = self._newest
-        silent = {
-            name: f"silent for {minutes:.0f} minutes"
-            for name, each in self._fleet.items()
-            if newest and (minutes := (newest - each.time).total_seconds() / 60) > SILENT_MINUTES
-        }
-        return [(name, text) for name, each in self._fleet.items() if (text := silent.get(name) or each.trouble)]
+        found = []
+        for name, each in self._fleet.items():
+            silent = (self._newest - each.time).total_seconds() / 60 if self._newest else 0
+            text = f"silent for {silent:.0f} minutes" if silent > SILENT_MINUTES else each.trouble
+            if text:
+                found.append((name, text))
+        return found
 
 
 def _speed(a: tuple[float, int, int], b: tuple[float, int, int], side: int) -> float:
@@ -151,23 +149,29 @@ def view(operations: Operations) -> widgets.VBox:
 
     def draw(_change: object = None) -> None:
         head.value = _head(operations)
+        # A batch sets the same properties of all its traces: what it leaves out of one, the browser resets.
         with figure.batch_update():
-            places, soonest, rates = operations.places(), operations.soonest(), operations.rates()
-            for trace, level in zip(figure.data[1:5], LEVELS, strict=True):
-                mine = [each for each in places if each[2] == level]
-                trace.x, trace.y = [each[1] for each in mine] or [None], [each[0] for each in mine] or [None]
-                trace.text = [each[4] for each in mine]
-                trace.marker.size = [10 + 5 * math.log10(each[3]) for each in mine] or [10]
-            gauges = figure.data[5]
-            gauges.x, gauges.y = [each[1] for each in soonest], [each[0] for each in soonest]
-            gauges.marker.color = [LEVELS[each[3]][0] for each in soonest]
-            gauges.text = [f"{hours:.1f} h · {litres:,.0f} L" for _, hours, litres, _ in soonest]
-            for side, trace in enumerate(figure.data[6:8], start=1):
-                trace.x, trace.y = [each[0] for each in rates] or [None], [each[side] for each in rates] or [None]
+            for trace, (x, y, text, marker) in zip(figure.data[1:], _traces(operations), strict=True):
+                trace.x, trace.y, trace.text, trace.marker = x or [None], y or [None], text, marker
 
     operations.observe(draw, "changes")
     draw()
     return widgets.VBox([head, figure])
+
+
+def _traces(operations: Operations) -> Iterator[tuple[list[Any], list[Any], list[str], dict[str, Any]]]:
+    """``(x, y, text, marker)`` of each trace but the coast, in the order of ``_figure``."""
+    places, soonest, rates = operations.places(), operations.soonest(), operations.rates()
+    for level, (colour, symbol) in LEVELS.items():
+        mine = [each for each in places if each[2] == level]
+        sizes = [10 + 5 * math.log10(each[3]) for each in mine] or [10]
+        marker = {"color": colour, "symbol": symbol, "size": sizes, "opacity": 1}
+        yield [each[1] for each in mine], [each[0] for each in mine], [each[4] for each in mine], marker
+    colours = [LEVELS[level][0] for *_, level in soonest]
+    said = [f"{hours:.1f} h · {litres:,.0f} L" for _, hours, litres, _ in soonest]
+    yield [hours for _, hours, *_ in soonest], [name for name, *_ in soonest], said, {"color": colours}
+    for side in (1, 2):
+        yield [each[0] for each in rates], [each[side] for each in rates], [], {}
 
 
 def _head(operations: Operations) -> str:
@@ -177,7 +181,8 @@ def _head(operations: Operations) -> str:
     shown = [f"<b>{html.escape(name)}</b> {html.escape(text)}" for name, text in alerts[-6:]]
     more = [f"and {len(alerts) - 6:,} more"] if len(alerts) > len(shown) else []
     return (
-        '<div style="background:white;color:#24292f;padding:.5em 1em;line-height:1.5;min-height:6em">'
+        f'<div style="background:white;color:#24292f;padding:.5em 1em;line-height:1.5;min-height:5em;'
+        f'max-width:{_WIDTH}px;box-sizing:border-box">'
         f'<div style="font-size:1.15em" role="status"><b>{numbers}</b></div>'
         f"<div>⚠ Alerts: {' · '.join(shown + more) or 'none'}</div></div>"
     )
@@ -186,14 +191,15 @@ def _head(operations: Operations) -> str:
 def _figure() -> go.FigureWidget:
     with (DATA / "outline.csv").open(encoding="utf-8", newline="") as file:
         coast = [(float(row["lon"]), float(row["lat"])) for row in csv.DictReader(file)]
-    titles = ("The fleet, by hours to empty", "Empty first", "Messages per second")
+    titles = ("The fleet, by hours to empty", "Empty first (hours · litres)", "Messages per second")
     figure = make_subplots(rows=2, cols=2, specs=[[{}, {"rowspan": 2}], [{}, None]], row_heights=[0.7, 0.3],
                            subplot_titles=titles, figure=go.FigureWidget())  # fmt: skip
     figure.add_scatter(x=[x for x, _ in coast], y=[y for _, y in coast], line_color="#aab4be", showlegend=False)
-    for name, (colour, symbol) in LEVELS.items():
-        figure.add_scatter(name=name, mode="markers", marker={"color": colour, "symbol": symbol}, x=[None], y=[None])
-    figure.add_bar(orientation="h", x=[], y=[], showlegend=False, row=1, col=2)
+    for name in LEVELS:
+        figure.add_scatter(name=name, mode="markers")
+    figure.add_bar(orientation="h", showlegend=False, row=1, col=2)
     for name, colour, dash in (("MQTT", PALETTE[2], "solid"), ("Kafka", PALETTE[4], "dot")):
-        figure.add_scatter(name=name, x=[None], y=[None], line={"color": colour, "dash": dash}, row=2, col=1)
+        figure.add_scatter(name=name, mode="lines", line={"color": colour, "dash": dash}, row=2, col=1)
     figure.update_yaxes(autorange="reversed", row=1, col=2)
-    return figure.update_layout(template=TEMPLATE, height=600, hovermode="closest")
+    legend = {"orientation": "h", "y": -0.06}
+    return figure.update_layout(template=TEMPLATE, height=640, width=_WIDTH, hovermode="closest", legend=legend)

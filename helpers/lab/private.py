@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 
 from helpers.errors import ConfigurationError, LabError
 from helpers.lab import endpoints, ports, services, starting
-from helpers.lab.endpoints import Endpoint, KafkaEndpoint, Masked, MqttEndpoint, RegistryEndpoint
+from helpers.lab.endpoints import Endpoint, InfluxEndpoint, KafkaEndpoint, Masked, MqttEndpoint, RegistryEndpoint
 from helpers.lab.processes import Process
 from helpers.lab.programs import PROGRAMS, Site
 from helpers.lab.progress import OnScreen
@@ -110,6 +110,11 @@ class Scratch:
     def registry(self) -> Masked:
         """The client configuration of a scratch schema registry, as ``here.registry``."""
         return self._endpoint(RegistryEndpoint).conf
+
+    @property
+    def influxdb(self) -> InfluxEndpoint:
+        """The address of a scratch InfluxDB, as ``here.influxdb``."""
+        return self._endpoint(InfluxEndpoint)
 
     @property
     def _running(self) -> Process:

@@ -45,7 +45,9 @@ def test_a_solved_lesson_passes_and_leaves_only_names_it_owns(
 
     executed = execution.run(with_solutions(lesson.notebook), env=env)
 
-    assert [answer for answer in execution.answers(executed) if not answer.passed] == []
+    excused = [] if here.influxdb else ["there is no InfluxDB here"]  # then an exercise of lesson 09 cannot be solved
+    failed = [answer for answer in execution.answers(executed) if not answer.passed]
+    assert [answer for answer in failed if not any(text in answer.text for text in excused)] == []
     made = brokers.names(here) - before
     assert {(kind, name) for kind, name in made if not row.owned(name, f"{NAMESPACE}-")} == set()
 

@@ -1,0 +1,227 @@
+"""Lesson 09's sink, from Kafka to a real InfluxDB, killed in the middle of things: nothing lost, nothing twice.
+
+The code is the lesson's own: a program defines what its cells define, and reads on in the lesson's consumer group.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+
+from helpers import lab
+from helpers.generators import Fleet
+from helpers.lab.programs import on_path
+from helpers.paths import DATA, ROOT
+
+PARTITIONS = 3
+BATCH = 10
+GROUP = "analysts-influx"
+WITHIN = 60.0
+SCHEMA = (DATA / "schemas" / "reading-v1.schema.json").read_text(encoding="utf-8")
+
+# What stands before the cells of section 5 in the lesson, and then one call. It says when a batch is written.
+PROGRAM = """
+import functools, json, logging, sys
+from types import SimpleNamespace
+sys.path.insert(0, sys.argv[1])
+told = json.loads(sys.argv[2])
+from tests.notebooks import cells
+from helpers.generators import known_sites
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from datetime import UTC
+names = {
+    "here": SimpleNamespace(ns=told["ns"], kafka=told["kafka"], influxdb=SimpleNamespace(**told["influxdb"])),
+    "ns": told["ns"], "topic": told["topic"], "points": told["measurement"], "UTC": UTC,
+    "START": dict.fromkeys(range(3), 0), "Crash": RuntimeError,
+    "registry": SchemaRegistryClient(told["registry"]),
+    "kind_of": {site.id: site.kind for site in known_sites()},
+}
+for cell in ("past", "table", "influx", "sink"):
+    cells.define("09", cell, names)
+names["deserialize"] = names["JSONDeserializer"](None, schema_registry_client=names["registry"])
+names["batches"] = functools.partial(names["batches"], size=told["batch"])
+print(names["fill_influx"](told["group"], names["reading_line"]), flush=True)
+"""
+
+
+@dataclass
+class Sink:
+    """A topic full of readings, an InfluxDB of the test's own, and the lesson's program between them."""
+
+    here: Any
+    influxdb: Any
+    topic: str
+    measurement: str
+    readings: int
+    running: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start the program; it reads on where its group stands, and ends at the end of the topic."""
+        told = {
+            "ns": "",
+            "kafka": dict(self.here.kafka),
+            "registry": dict(self.here.registry),
+            "influxdb": {
+                "url": self.influxdb.influxdb.url,
+                "database": "generators",
+                "username": None,
+                "password": None,
+                "token": None,
+            },
+            "topic": self.topic,
+            "measurement": self.measurement,
+            "group": self.group,
+            "batch": BATCH,
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(ROOT), json.dumps(told)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.running.append(process)
+        return process
+
+    @property
+    def group(self) -> str:
+        return f"{GROUP}-{self.topic}"
+
+    def finish(self) -> int:
+        """Run the program to its end; answer with the number of records that it wrote."""
+        output, errors = self.start().communicate(timeout=WITHIN)
+        assert output, errors
+        return int(output)
+
+    def ask(self, query: str, method: str = "GET") -> list[dict[str, Any]]:
+        parameters = urlencode({"db": "generators", "q": query})
+        url = f"{self.influxdb.influxdb.url}/query?{parameters}"
+        with urlopen(url, data=b"" if method == "POST" else None, timeout=10) as answer:  # noqa: S310
+            [result] = json.load(answer)["results"]
+        return list(result.get("series", []))
+
+    def points(self) -> int:
+        series = self.ask(f'SELECT count("fuel") FROM "{self.measurement}"')  # noqa: S608
+        return int(series[0]["values"][0][1]) if series else 0
+
+    def committed(self) -> int:
+        """How many records the group has committed, all partitions together."""
+        consumer = Consumer({**self.here.kafka, "group.id": self.group})
+        try:
+            places = consumer.committed([TopicPartition(self.topic, each) for each in range(PARTITIONS)], timeout=10)
+        finally:
+            consumer.close()
+        return sum(max(0, each.offset) for each in places)
+
+    def await_(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + WITHIN
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def influxdb() -> Iterator[Any]:
+    if not on_path("influxd"):
+        pytest.skip("InfluxDB is not installed")
+    with lab.scratch("influxdb") as server:
+        yield server
+
+
+@pytest.fixture
+def sink(here: Any, influxdb: Any, unique: Callable[[str], str]) -> Iterator[Sink]:
+    topic = unique("analysts-readings")
+    admin = AdminClient({**here.kafka})
+    admin.create_topics([NewTopic(topic, num_partitions=PARTITIONS)])[topic].result(30)
+    schema_id = SchemaRegistryClient(dict(here.registry)).register_schema(f"{topic}-value", Schema(SCHEMA, "JSON"))
+    frame = struct.pack(">bI", 0, schema_id)
+    readings = list(Fleet(24, seed=9).readings(seconds=6000, every=60))
+    producer = Producer({**here.kafka})
+    # Every tenth comes twice, as from a bridge whose acknowledgement was lost.
+    for each in [*readings, *readings[::10]]:
+        producer.produce(topic, frame + each.to_json(), each.generator_id, headers=each.headers())
+    assert producer.flush(30) == 0
+    made = Sink(here, influxdb, topic, topic, len(readings))
+    made.ask("CREATE DATABASE generators", method="POST")
+    try:
+        yield made
+    finally:
+        for process in made.running:
+            process.kill()
+            process.communicate()
+
+
+def records(sink: Sink) -> int:
+    return sink.readings + len(range(0, sink.readings, 10))
+
+
+def complete(sink: Sink) -> bool:
+    """Each reading is one point, and nothing is left to read."""
+    return (sink.points(), sink.committed()) == (sink.readings, records(sink))
+
+
+def test_an_undisturbed_sink_writes_each_reading_once(sink: Sink) -> None:
+    assert sink.finish() == records(sink)
+    assert complete(sink)
+
+
+def test_a_sink_killed_again_and_again_loses_nothing_and_doubles_nothing(sink: Sink) -> None:
+    for share in (0.2, 0.4, 0.6):
+        process = sink.start()
+        sink.await_(lambda share=share: sink.points() > share * sink.readings)  # type: ignore[misc]
+        process.kill()
+        process.communicate()
+        assert sink.committed() < records(sink)
+    sink.finish()
+    assert complete(sink)
+
+
+def test_a_sink_killed_while_a_write_has_no_answer_writes_that_batch_again(sink: Sink) -> None:
+    """InfluxDB hangs with the batch in its hands; the program dies; InfluxDB wakes up and stores what it was sent."""
+    process = sink.start()
+    sink.await_(lambda: sink.points() > 0.3 * sink.readings)
+    sink.influxdb.freeze()
+    time.sleep(1)  # the program is now waiting for the answer to a write
+    process.kill()
+    process.communicate()
+    before = sink.committed()
+    sink.influxdb.thaw()
+    written = sink.finish()
+    assert written == records(sink) - before
+    assert complete(sink)
+
+
+def test_an_influxdb_that_dies_leaves_the_offsets_where_they_were(sink: Sink) -> None:
+    """No acknowledgement, no commit: what the group has committed is in InfluxDB when it is back."""
+    process = sink.start()
+    sink.await_(lambda: sink.points() > 0.3 * sink.readings)
+    sink.influxdb.kill()
+    _, errors = process.communicate(timeout=WITHIN)
+    assert process.returncode
+    assert "URLError" in errors or "RemoteDisconnected" in errors or "ConnectionResetError" in errors
+    committed = sink.committed()
+    assert committed < records(sink)
+
+    sink.influxdb.start()
+    assert sink.points() >= committed - len(range(0, sink.readings, 10))
+    sink.finish()
+    assert complete(sink)
+
+
+def test_a_write_that_influxdb_refuses_commits_nothing(sink: Sink) -> None:
+    sink.ask("DROP DATABASE generators", method="POST")
+    _, errors = sink.start().communicate(timeout=WITHIN)
+    assert "HTTP Error 404" in errors
+    assert sink.committed() == 0
