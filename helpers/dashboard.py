@@ -195,11 +195,12 @@ def _figure() -> go.FigureWidget:
     figure = make_subplots(rows=2, cols=2, specs=[[{}, {"rowspan": 2}], [{}, None]], row_heights=[0.7, 0.3],
                            subplot_titles=titles, figure=go.FigureWidget())  # fmt: skip
     figure.add_scatter(x=[x for x, _ in coast], y=[y for _, y in coast], line_color="#aab4be", showlegend=False)
-    for name in LEVELS:
-        figure.add_scatter(name=name, mode="markers")
+    for rank, name in enumerate(LEVELS):
+        figure.add_scatter(name=name, mode="markers", zorder=len(LEVELS) - rank)  # the worst on top
     figure.add_bar(orientation="h", showlegend=False, row=1, col=2)
     for name, colour, dash in (("MQTT", PALETTE[2], "solid"), ("Kafka", PALETTE[4], "dot")):
         figure.add_scatter(name=name, mode="lines", line={"color": colour, "dash": dash}, row=2, col=1)
     figure.update_yaxes(autorange="reversed", row=1, col=2)
+    figure.update_yaxes(rangemode="tozero", row=2, col=1)
     legend = {"orientation": "h", "y": -0.06}
     return figure.update_layout(template=TEMPLATE, height=640, width=_WIDTH, hovermode="closest", legend=legend)
