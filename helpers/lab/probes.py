@@ -35,7 +35,7 @@ def probe(endpoint: Endpoint, *, timeout: float = 2.0) -> str:
             case RegistryEndpoint():
                 return _http(f"{endpoint.address}/subjects", timeout, endpoint.conf)
             case InfluxEndpoint():
-                return _http(f"{endpoint.url}/ping", timeout, {})
+                return _http(f"{endpoint.url}/ping", timeout, {"token": endpoint.token})
     except OSError as error:
         return error.strerror or str(error) or type(error).__name__
 
@@ -75,6 +75,8 @@ def _http(url: str, timeout: float, conf: dict[str, Any]) -> str:
     request = urllib.request.Request(url)  # noqa: S310  the address is the lab's or the user's own
     if user := conf.get("basic.auth.user.info"):
         request.add_header("Authorization", f"Basic {base64.b64encode(user.encode()).decode()}")
+    if token := conf.get("token"):  # InfluxDB 3 answers nobody without one
+        request.add_header("Authorization", f"Token {token}")
     context = ssl.create_default_context(cafile=conf["ssl.ca.location"]) if "ssl.ca.location" in conf else None
     try:
         with urllib.request.urlopen(request, timeout=timeout, context=context):  # noqa: S310
