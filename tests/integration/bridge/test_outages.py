@@ -95,9 +95,9 @@ def own_mqtt(request: pytest.FixtureRequest, bench: Bench, pytestconfig: pytest.
         yield Bench(broker, bench.kafka, bench.name)
 
 
-# Whether each broker keeps the session, and the messages waiting in it. Mosquitto writes a snapshot at intervals and when
-# told to stop; killed, it knows what it knew then. Artemis has a journal, which the lab lets it write milliseconds after
-# the PUBACK: killed, it may or may not know its last messages (None).
+# Whether each broker keeps the session, and the messages waiting in it. Mosquitto writes a snapshot at intervals and
+# when told to stop; killed, it knows what it knew then. Artemis has a journal, which the lab lets it write milliseconds
+# after the PUBACK: killed, it may or may not know its last messages (None).
 KEPT = {
     ("mosquitto", "stop"): (True, True),
     ("mosquitto", "kill"): (False, False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -145,25 +146,28 @@ def _there(here: Any) -> set[str]:
 
 
 def test_reset_deletes_ones_own_and_nothing_else(lab_env: dict[str, str], here: Any, command: Command) -> None:
-    for ns, word in [("ana-", "generators"), ("ana-", "log"), ("ben-", "generators"), ("anab-", "generators")]:
-        _make(here, ns, word)
-    env = {**lab_env, "LAB_NAMESPACE": "ana"}
+    me = f"n{uuid.uuid4().hex[:8]}"  # a namespace that no lesson of this run has used
+    longer, other = f"{me}b", f"o{uuid.uuid4().hex[:8]}"
+    for owner, word in [(me, "generators"), (me, "log"), (longer, "generators"), (other, "generators")]:
+        _make(here, f"{owner}-", word)
+    env = {**lab_env, "LAB_NAMESPACE": me}
 
     one = command(env, "reset", "--lesson", "02")
     assert one.returncode == 0, one.stderr
     assert "1 groups, 1 retained, 1 subjects, 1 topics" in one.stdout
     left = _there(here)
-    assert {"ana-log-readings", "ana-log-group", "ben-generators-readings", "anab-generators-readings"} <= left
-    assert not {name for name in left if name.startswith("ana-generators")}
+    assert {f"{me}-log-readings", f"{me}-log-group", f"{longer}-generators-readings"} <= left
+    assert not {name for name in left if name.startswith(f"{me}-generators")}
 
     rest = command(env, "reset")
     assert "1 groups, 1 retained, 1 subjects, 1 topics" in rest.stdout
     left = _there(here)
-    assert not {name for name in left if name.startswith("ana-")}
-    assert {"ben-generators-readings", "ben-generators-group", "ben-generators-readings-value"} <= left
+    assert not {name for name in left if name.startswith(f"{me}-")}
+    for theirs in (longer, other):
+        names = {f"{theirs}-generators-{what}" for what in ("readings", "group", "readings-value")}
+        assert names <= left
+        assert command({**lab_env, "LAB_NAMESPACE": theirs}, "reset").returncode == 0
     assert command(env, "reset").stdout.strip() == "There was nothing to delete."
-    for other in ("ben", "anab"):
-        assert command({**lab_env, "LAB_NAMESPACE": other}, "reset").returncode == 0
 
 
 def test_the_settings_of_the_tests_lab_are_those_of_its_environment(lab_env: dict[str, str]) -> None:
