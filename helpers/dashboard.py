@@ -21,14 +21,11 @@ from helpers.live import PALETTE, TEMPLATE
 from helpers.paths import DATA
 
 ALARM_HOURS, WARN_HOURS = 4.0, 12.0
-ALARM_LITRES_PER_HOUR = 600.0
-"""More than any engine of ``data/sites.csv`` burns; the pump of a thief takes four times as much."""
-ALARM_DEGREES = 100.0
-"""Coolant in °C; a healthy engine of the fleet stays below 92."""
+ALARM_LITRES_PER_HOUR = 600.0  # more than any engine of data/sites.csv burns; a thief's pump takes four times as much
+ALARM_DEGREES = 100.0  # coolant in °C; a healthy engine of the fleet stays below 92
 SILENT_MINUTES = 15.0
-MANY = 500
-"""A fleet with more generators than this is drawn in cells of the map, ``CELL`` degrees wide."""
-CELL = 0.05
+# A fleet with more generators than this is drawn in cells of the map, so many degrees wide.
+MANY, CELL = 500, 0.05
 _WIDTH = 880
 # Worst first. Colour and shape say the same, for those who do not tell the colours apart.
 LEVELS = {
@@ -105,15 +102,17 @@ class Operations(HasTraits):
 
     def rates(self) -> list[tuple[float, float, float]]:
         """``(seconds ago, MQTT messages per second, Kafka records per second)``, each over about two seconds."""
-        totals = list(self._totals)
-        pairs = [(totals[max(0, place - 6)], each) for place, each in enumerate(totals)][1:]
-        return [(b[0] - totals[-1][0], _speed(a, b, 1), _speed(a, b, 2)) for a, b in pairs]
+        totals, result = list(self._totals), []
+        for place, (now, mqtt, kafka) in enumerate(totals[1:]):
+            before, mqtt_before, kafka_before = totals[max(0, place - 5)]
+            span = max(now - before, 1e-3)
+            result.append((now - totals[-1][0], (mqtt - mqtt_before) / span, (kafka - kafka_before) / span))
+        return result
 
     def soonest(self, count: int = 12) -> list[tuple[str, float, float, str]]:
         """The ``count`` generators that run dry first: ``(id, hours to empty, litres, level)``."""
-        first = heapq.nsmallest(count, self._fleet.items(), key=lambda item: item[1].hours)
-        burning = [(name, each) for name, each in first if each.level != STANDING]
-        return [(name, each.hours, float(each.value["fuel"]), each.level) for name, each in burning]
+        rows = ((name, each.hours, float(each.value["fuel"]), each.level) for name, each in self._fleet.items())
+        return [row for row in heapq.nsmallest(count, rows, key=lambda row: row[1]) if row[3] != STANDING]
 
     def places(self) -> list[tuple[float, float, str, int, str]]:
         """What the map shows: ``(lat, lon, level, how many, text)``; of ``MANY`` generators, cells at their worst."""
@@ -133,14 +132,8 @@ class Operations(HasTraits):
         found = []
         for name, each in self._fleet.items():
             silent = (self._newest - each.time).total_seconds() / 60 if self._newest else 0
-            text = f"silent for {silent:.0f} minutes" if silent > SILENT_MINUTES else each.trouble
-            if text:
-                found.append((name, text))
-        return found
-
-
-def _speed(a: tuple[float, int, int], b: tuple[float, int, int], side: int) -> float:
-    return (b[side] - a[side]) / max(b[0] - a[0], 1e-3)
+            found.append((name, f"silent for {silent:.0f} minutes" if silent > SILENT_MINUTES else each.trouble))
+        return [(name, text) for name, text in found if text]
 
 
 def view(operations: Operations) -> widgets.VBox:
