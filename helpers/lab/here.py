@@ -72,7 +72,7 @@ def attach(settings: Settings, *, report: Reporter) -> Here:
         LabError: A service that every lesson needs is not to be had.
     """
     statuses = lifecycle.status(settings)
-    if not all(each.ready for each in statuses if each.service.name in _NEEDED):
+    if any(not each.ready and each.provider != "given" for each in statuses if each.service.name in _NEEDED):
         statuses = lifecycle.up(settings, report=report)
     by_name = {each.service.name: each for each in statuses}
     for name in _NEEDED:

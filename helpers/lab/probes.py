@@ -22,6 +22,8 @@ QUESTION = {
     "registry": "GET /subjects",
     "influxdb": "GET /ping",
 }
+# librdkafka would go on trying.
+_HOPELESS = (KafkaError._AUTHENTICATION, KafkaError._SSL)
 
 
 def probe(endpoint: Endpoint, *, timeout: float = 2.0) -> str:
@@ -56,19 +58,32 @@ def _mqtt(endpoint: MqttEndpoint, timeout: float) -> str:
 
 
 def _kafka(endpoint: KafkaEndpoint, timeout: float) -> str:
-    host, _, port = endpoint.address.split(",")[0].rpartition(":")
-    # librdkafka retries a closed port until the timeout, and never says what was wrong; so ask the port first.
-    with socket.create_connection((host.strip("[] "), int(port)), timeout=timeout):
-        pass
+    # librdkafka retries a closed port until the timeout, and never says what was wrong; so ask the ports first.
+    closed = [_closed(each, timeout) for each in endpoint.address.split(",")]
+    if all(closed):
+        return closed[0]
     complaints: list[KafkaError] = []
     quiet: dict[str, Any] = {"log_level": 0, "error_cb": complaints.append}
     admin = AdminClient({**endpoint.conf, **quiet})
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return "" if admin.list_topics(timeout=min(1.0, timeout)).brokers else "no broker in the metadata"
+        except KafkaException as error:
+            admin.poll(0)
+            # A wrong password or certificate comes through the callback; the exception only knows that time ran out.
+            hopeless = [each for each in complaints if each.code() in _HOPELESS]
+            if hopeless or time.monotonic() > deadline:
+                return str((hopeless or complaints or [error.args[0]])[0].str())
+
+
+def _closed(server: str, timeout: float) -> str:
+    host, _, port = server.rpartition(":")
     try:
-        return "" if admin.list_topics(timeout=timeout).brokers else "no broker in the metadata"
-    except KafkaException as error:
-        admin.poll(0)
-        # A wrong password or certificate comes through the callback; the exception only knows that time ran out.
-        return str((complaints or [error.args[0]])[0].str())
+        socket.create_connection((host.strip("[] "), int(port)), timeout=timeout).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def _http(url: str, timeout: float, conf: dict[str, Any]) -> str:

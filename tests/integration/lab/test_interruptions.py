@@ -26,6 +26,7 @@ from helpers.errors import DownloadError, LabError
 from helpers.lab import artifacts, clients, lessons, lifecycle, processes, reset, services, starting
 from helpers.lab.artifacts import Artifact
 
+LAB = str(Path(sys.executable).with_name("lab"))
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="by design: signals are a POSIX idea")
 
 
@@ -37,8 +38,10 @@ def started_here(home: Path) -> list[int]:
 @contextmanager
 def begun(env: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """The ``lab`` command, running."""
-    command = [sys.executable, "-u", "-m", "helpers.cli", *arguments]
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+    env = env | {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [LAB, *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
         try:
             yield running
         finally:
@@ -101,11 +104,15 @@ def test_a_service_that_fails_does_not_make_the_lab_forget_the_others(
     own: lab.Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = starting.launch
+    other = threading.Event()
 
     def launch(program: Any, site: Any) -> processes.Process:
         if program.name == "kafka":
+            assert other.wait(60)
             raise LabError("Kafka could not be started.")
-        return real(program, site)
+        process = real(program, site)
+        other.set()
+        return process
 
     with monkeypatch.context() as patch:
         patch.setattr(lifecycle.starting, "launch", launch)

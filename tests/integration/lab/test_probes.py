@@ -1,0 +1,75 @@
+"""A probe says "" of a service that is ready, and otherwise in a few words what is wrong, within its time."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from helpers.lab import endpoints, ports
+from helpers.lab.endpoints import Endpoint, KafkaEndpoint, Masked
+from helpers.lab.probes import QUESTION, probe
+from helpers.lab.services import SERVICES
+
+
+def at(service: str, port: int) -> Endpoint:
+    return endpoints.local(service, port=port, provider="test")
+
+
+@pytest.fixture
+def mute() -> Iterator[int]:
+    """A port where somebody listens and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_what_runs_is_ready(here: Any) -> None:
+    for each in here.status:
+        if each.endpoint:
+            assert probe(each.endpoint) == ""
+
+
+def test_each_service_has_a_question() -> None:
+    assert set(QUESTION) == set(SERVICES)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_closed_port_is_called_so(service: str) -> None:
+    assert "refused" in probe(at(service, ports.any_free())).lower()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_port_that_says_nothing_is_not_ready(service: str, mute: int) -> None:
+    assert probe(at(service, mute), timeout=0.5)
+
+
+def test_a_stranger_on_the_port_is_not_the_service(here: Any) -> None:
+    """HTTP is not MQTT, MQTT is not HTTP, and neither is Kafka."""
+    registry = int(here.registry["url"].split(":")[2].split("/")[0])
+    assert probe(at("mqtt", registry), timeout=1)
+    assert probe(at("registry", here.mqtt.port), timeout=1)
+    assert probe(at("kafka", here.mqtt.port), timeout=1)
+
+
+def test_another_path_of_a_web_server_is_not_the_registry(here: Any) -> None:
+    url = here.registry["url"].replace("ccompat", "nothing")
+    assert probe(endpoints.RegistryEndpoint(conf=Masked({"url": url}), provider="test")).startswith("HTTP 404")
+
+
+def test_one_of_several_kafka_servers_is_enough(here: Any) -> None:
+    servers = f"127.0.0.1:{ports.any_free()}, {here.kafka['bootstrap.servers']}"
+    assert probe(KafkaEndpoint(conf=Masked({"bootstrap.servers": servers}), provider="test"), timeout=10) == ""
+
+
+def test_a_long_password_is_no_trouble(here: Any) -> None:
+    """Cloud brokers take tokens of a thousand characters for a password; these brokers take any."""
+    endpoint = dataclasses.replace(here.mqtt, username="ana", password="x" * 2000)
+    assert probe(endpoint) == ""
+
+
+def test_a_host_that_does_not_exist_is_said() -> None:
+    endpoint = endpoints.MqttEndpoint(host="nowhere.invalid", port=1883, provider="test")
+    assert probe(endpoint)
