@@ -6,16 +6,19 @@ from collections import deque
 
 import mqtt5
 
+from helpers.bridge.records import size
+
 
 class Pending:
     """One received message on its way: what was received, when, and on which connection."""
 
-    __slots__ = ("done", "generation", "packet", "reason", "received", "truncated")
+    __slots__ = ("done", "generation", "packet", "reason", "received", "size", "truncated")
 
     def __init__(self, packet: mqtt5.PublishPacket, generation: int, received: float) -> None:
         self.packet = packet
         self.generation = generation
         self.received = received  # seconds of time.monotonic()
+        self.size = size(packet)
         self.done = False
         self.reason = ""  # why it is a dead letter, if it is one
         self.truncated = False

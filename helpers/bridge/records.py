@@ -21,8 +21,10 @@ Header = tuple[str, str | bytes | None]
 
 def size(packet: mqtt5.PublishPacket) -> int:
     """Return the bytes of a message that count against the budget."""
-    properties = sum(len(name) + len(value) for name, value in packet.user_properties)
-    return len(packet.payload) + len(packet.topic) + properties
+    found = len(packet.payload) + len(packet.topic)
+    for name, value in packet.user_properties:
+        found += len(name) + len(value)
+    return found
 
 
 def headers(packet: mqtt5.PublishPacket, *, everything: bool = False) -> list[Header]:
@@ -44,7 +46,7 @@ def headers(packet: mqtt5.PublishPacket, *, everything: bool = False) -> list[He
     return found
 
 
-def timestamp(packet: mqtt5.PublishPacket, name: str) -> int:
+def timestamp(packet: mqtt5.PublishPacket, name: str | None) -> int:
     """Return the time in user property ``name`` (ISO 8601 with an offset) in ms since 1970; 0, now, if not credible."""
     for key, value in packet.user_properties:
         if key == name:

@@ -47,6 +47,7 @@ class Sink:
         self._config = config
         self._counts = counts
         self._serialize = serializer(config)
+        self._everything = config.headers == "all"
         self._routes: dict[str, Route] = {}
         self._backlog: deque[Pending] = deque()
         self._retry_at = 0.0
@@ -71,7 +72,7 @@ class Sink:
 
     def send(self, pending: Pending) -> None:
         """Take a message: produce it, or keep it until that can be done."""
-        self.held += records.size(pending.packet)
+        self.held += pending.size
         self.outstanding += 1
         if self._backlog or not self._produce(pending):
             self._backlog.append(pending)
@@ -136,8 +137,8 @@ class Sink:
                     route.topic,
                     self._serialize(route.topic, packet.payload),
                     route.key,
-                    headers=records.headers(packet, everything=config.headers == "all"),
-                    timestamp=records.timestamp(packet, config.time) if config.time and packet.user_properties else 0,
+                    headers=records.headers(packet, everything=self._everything),
+                    timestamp=records.timestamp(packet, config.time) if packet.user_properties else 0,
                     on_delivery=partial(self._report, pending),
                 )
                 return True
@@ -205,7 +206,7 @@ class Sink:
             self._trouble(error.str())
 
     def _settle(self, pending: Pending) -> None:
-        self.held -= records.size(pending.packet)
+        self.held -= pending.size
         self.outstanding -= 1
 
     def _error(self, error: KafkaError) -> None:
