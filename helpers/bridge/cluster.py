@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
 
 from helpers.bridge.config import BridgeError
@@ -14,6 +14,19 @@ _ANSWERED_WITHIN = 2.0
 # librdkafka's default for message.max.bytes, and the least it accepts.
 _LARGEST, _SMALLEST = 1_000_000, 1_000
 _BATCH_OVERHEAD = 512
+_REFUSED = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError._AUTHENTICATION,
+}
+
+
+def raise_if_refused(error: KafkaError) -> None:
+    """Raise ``BridgeError`` if Kafka knows us and says no: trying again would not help."""
+    if error.code() in _REFUSED:
+        raise BridgeError(f"Kafka refused the bridge: {error.str()}", remedy="look at its user and its rights")
 
 
 def check_topics(settings: dict[str, Any], topics: tuple[str, ...]) -> int:
@@ -22,7 +35,11 @@ def check_topics(settings: dict[str, Any], topics: tuple[str, ...]) -> int:
     Raises ``BridgeError`` if one is missing, and ``KafkaException`` if Kafka does not answer within two seconds.
     """
     admin = AdminClient(settings)
-    existing = admin.list_topics(timeout=_ANSWERED_WITHIN).topics
+    try:
+        existing = admin.list_topics(timeout=_ANSWERED_WITHIN).topics
+    except KafkaException:
+        admin.poll(0)  # here error_cb hears why, and may end it all
+        raise
     if missing := [topic for topic in topics if topic not in existing]:
         raise BridgeError(
             f"Kafka has no topic {', '.join(missing)}.",

@@ -9,10 +9,10 @@ from collections import deque
 from typing import cast
 
 import mqtt5
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from mqtt5 import PubAckReasonCode, QoS
 
-from helpers.bridge.cluster import check_topics
+from helpers.bridge.cluster import check_topics, raise_if_refused
 from helpers.bridge.config import BridgeError, CommandsConfig
 from helpers.bridge.connection import Connection, connect_packet
 from helpers.bridge.engine import raise_disconnect
@@ -61,14 +61,18 @@ class Commands(Loop[CommandsConfig]):
         self._by_id: dict[int, _Sent] = {}
 
     def _open(self) -> bool:
-        config = self._config
+        config, own = self._config, {"error_cb": self._error, "logger": log}
         try:
-            check_topics({**config.kafka, "logger": log}, config.kafka_topics)
+            check_topics({**config.kafka, **own}, config.kafka_topics)
         except KafkaException as error:
             self.trouble = error.args[0].str()
             return False
-        self._consumer = Consumer(config.consumer_settings() | {"logger": log})
+        self._consumer = Consumer(config.consumer_settings() | own)
         return True
+
+    def _error(self, error: KafkaError) -> None:
+        self.trouble = error.str()
+        raise_if_refused(error)
 
     def _close(self) -> None:
         if self._consumer is not None:

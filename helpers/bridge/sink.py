@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from helpers.bridge import records
 from helpers.bridge.acks import Pending
-from helpers.bridge.cluster import check_topics
+from helpers.bridge.cluster import check_topics, raise_if_refused
 from helpers.bridge.config import BridgeConfig, BridgeError
 from helpers.bridge.ledger import Counts, log
 from helpers.bridge.serialize import NotYetError, PoisonError, serializer
@@ -20,15 +20,9 @@ from helpers.topics import Route, Template, TopicError
 
 _ROUTES_REMEMBERED = 10_000
 _RETRY_AFTER = 0.05
-# Which refusals blame the message, the cluster's topics, or our rights. After any other, the message must come again.
+# Which refusals blame the message, and which a missing topic. After any other, the message must come again.
 _POISON = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP}
 _UNKNOWN = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
-_REFUSED = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    KafkaError.SASL_AUTHENTICATION_FAILED,
-    KafkaError._AUTHENTICATION,
-}
 _PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
 
 
@@ -103,6 +97,8 @@ class Sink:
         self.forget()
         self.close()
         self.failed = ""
+        self.held = sum(pending.size for pending in self._backlog)
+        self.outstanding = len(self._backlog)
         self._producer = Producer(self._settings)
 
     def close(self) -> None:
@@ -193,14 +189,14 @@ class Sink:
     def _judge(self, pending: Pending, error: KafkaError) -> None:
         """Say what a refusal means: a dead letter, the end of the bridge, or that the message must come again."""
         code, known = error.code(), self._config.kafka_topics
-        if code in _REFUSED:
-            raise BridgeError(f"Kafka refused the bridge: {error.str()}", remedy="look at its user and its rights")
+        raise_if_refused(error)
         if code in _UNKNOWN and (pending.reason or self.route(pending.packet.topic).topic in known):
             raise BridgeError(f"A topic of the bridge is gone from Kafka: {error.str()}", remedy=f"make {known} again")
         if code in _POISON | _UNKNOWN and not pending.reason:
             pending.reason = f"Kafka: {error.str()}"
             return
         self._settle(pending)
+        self._counts.dropped_qos0 += pending.packet.packet_id is None  # nobody sends it again
         if code not in _PURGED:
             self.failed = error.str()
             self._trouble(error.str())
@@ -211,8 +207,7 @@ class Sink:
 
     def _error(self, error: KafkaError) -> None:
         self._trouble(error.str())
-        if error.code() in _REFUSED:
-            raise BridgeError(f"Kafka refused the bridge: {error.str()}", remedy="look at its user and its rights")
+        raise_if_refused(error)
 
 
 def first_route(templates: tuple[Template, ...], mqtt_topic: str) -> Route:

@@ -159,7 +159,7 @@ def test_a_session_that_expired_is_an_alarm(bench: Bench) -> None:
 
 def test_what_a_full_queue_dropped_is_reported_from_sequence_numbers(bench: Bench, pytestconfig: pytest.Config) -> None:
     need_mosquitto(pytestconfig)
-    with lab.scratch("mqtt", provider="mosquitto", max_queued_messages=100) as broker:
+    with lab.scratch("mqtt", provider="mosquitto", max_queued_messages=100, sys_interval=1) as broker:
         bench = Bench(broker, bench.kafka, bench.name)
         devices = bench.devices(count=3)
         with Bridge(bench.config(receive_maximum=20, sequence="seq")) as bridge:
@@ -174,6 +174,7 @@ def test_what_a_full_queue_dropped_is_reported_from_sequence_numbers(bench: Benc
             devices.publish(30)
             devices.settle()
             bench.wait_quiet(1)
+            wait_until(lambda: bridge.snapshot().counts.broker_dropped, "Mosquitto's own count says so too")
             missing = bridge.snapshot().counts.missing
         devices.close()
         assert missing > 0

@@ -1,4 +1,4 @@
-"""TLS and a password towards the MQTT broker: the bridge proves who it is, and looks whom it talks to."""
+"""TLS and passwords on both sides: the bridge proves who it is, and looks whom it talks to."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import trustme
 
+from helpers import lab
 from helpers.bridge import Bridge, BridgeError
 from helpers.lab import ports
 from helpers.lab.programs import on_path
@@ -91,4 +92,46 @@ def test_a_wrong_password_ends_the_bridge(bench: Bench, secured: Address) -> Non
 def test_a_broker_nobody_vouches_for_is_not_talked_to(bench: Bench, secured: Address) -> None:
     bridge = Bridge(bench.config(mqtt=replace(secured, tls={})))
     with pytest.raises(BridgeError, match="certificate of localhost"):
+        bridge.__enter__()
+
+
+@pytest.fixture(scope="module")
+def sasl() -> Iterator[tuple[Any, dict[str, Any]]]:
+    """A Kafka with one more listener, which asks for a name and a password; the second value is the way to that."""
+    main, controller, asking = (ports.any_free() for _ in range(3))
+    addresses = f"PLAINTEXT://127.0.0.1:{main},ASKING://127.0.0.1:{asking}"
+    login = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_bridge="secret";'
+    broker = lab.scratch(
+        "kafka",
+        **{
+            "listeners": f"{addresses},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": addresses,
+            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,ASKING:SASL_PLAINTEXT",
+            "listener.name.asking.sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.asking.plain.sasl.jaas.config": login,
+        },
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        chosen = iter((main, controller))
+        patch.setattr(ports, "any_free", lambda: next(chosen))
+        broker.start()
+    way = {"bootstrap.servers": f"127.0.0.1:{asking}", "security.protocol": "SASL_PLAINTEXT"}
+    yield broker, way | {"sasl.mechanism": "PLAIN", "sasl.username": "bridge", "sasl.password": "secret"}
+    broker.close()
+
+
+def test_a_kafka_that_asks_for_a_password_gets_it(bench: Bench, sasl: tuple[Any, dict[str, Any]]) -> None:
+    broker, way = sasl
+    bench = Bench(bench.mqtt, broker, bench.name).make_topics()
+    devices = bench.devices(count=1)
+    with Bridge(bench.config(kafka=way)) as bridge:
+        devices.publish(10)
+        wait_until(lambda: bridge.snapshot().counts.acked == 10, "all are acknowledged")
+    devices.close()
+
+
+def test_a_wrong_password_for_kafka_ends_the_bridge(bench: Bench, sasl: tuple[Any, dict[str, Any]]) -> None:
+    bridge = Bridge(bench.config(kafka={**sasl[1], "sasl.password": "wrong"}))
+    with pytest.raises(BridgeError, match="Kafka refused the bridge"):
         bridge.__enter__()
