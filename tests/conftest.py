@@ -36,8 +36,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    # Told to stop, pytest still takes its lab down.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Told to stop, pytest still takes its lab down. A shell that runs it in the background has Ctrl-C ignored, and so
+    # would every program that a test starts and interrupts.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
