@@ -38,7 +38,7 @@ def on_connect(client: mqtt.Client, *_: object) -> None:
     client.subscribe(place["mqtt_filter"], qos=1)
 
 
-client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "bench-paho", protocol=mqtt.MQTTv5, manual_ack=True)
+client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, f"paho-{place['topic']}", protocol=mqtt.MQTTv5, manual_ack=True)
 client.on_message, client.on_connect = on_message, on_connect
 properties = Properties(PacketTypes.CONNECT)
 properties.SessionExpiryInterval = 86_400

@@ -52,7 +52,7 @@ def ours(place: Place, **changes: Any) -> list[str]:
     settings = {
         "mqtt": {"host": place.host, "port": place.port},
         "kafka": {"bootstrap.servers": place.bootstrap, "linger.ms": LINGER_MS},
-        "client_id": "bench-ours",
+        "client_id": f"ours-{place.topic}",
         "routes": [{"pattern": place.pattern, "topic": place.topic, "key": "{device}"}],
         "dead_letter_topic": place.dead,
         "receive_maximum": WINDOW,
@@ -86,7 +86,7 @@ def telegraf(place: Place) -> list[str]:
   servers = ["tcp://{place.host}:{place.port}"]
   topics = ["{place.mqtt_filter}"]
   qos = 1
-  client_id = "bench-telegraf"
+  client_id = "telegraf-{place.topic}"
   persistent_session = true
   max_undelivered_messages = {WINDOW}
   data_format = "value"
@@ -113,7 +113,7 @@ def camel(place: Place) -> list[str]:
       uri: "paho-mqtt5:{place.mqtt_filter}"
       parameters:
         brokerUrl: "tcp://{place.host}:{place.port}"
-        clientId: bench-camel
+        clientId: camel-{place.topic}
         cleanStart: false
         sessionExpiryInterval: 86400
         receiveMaximum: {WINDOW}

@@ -51,6 +51,21 @@ def test_kafka_away_nothing_is_lost_and_mqtt_stays_connected(bench: Bench, how: 
     devices.close()
 
 
+def test_kafka_away_the_naive_bridge_loses_what_its_queue_cannot_hold(bench: Bench) -> None:
+    devices = bench.devices()
+    with Program("naive", bench.settings(kafka={**bench.kafka.kafka, "queue.buffering.max.messages": 500})):
+        devices.publish(100)
+        bench.wait_quiet(0.5)
+        bench.kafka.freeze()
+        devices.publish(MESSAGES)
+        devices.settle()
+        time.sleep(1)
+        bench.kafka.thaw()
+        bench.wait_quiet()
+    devices.close()
+    assert bench.outcome(devices).missing
+
+
 IMPATIENT = {"message.timeout.ms": 1500, "linger.ms": 5}
 
 
