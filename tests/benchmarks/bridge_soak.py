@@ -55,7 +55,8 @@ def main() -> None:
     first, last = statistics.median(seen[:third]), statistics.median(seen[-third:])
     print(f"ledger: {ledger}")
     print(
-        f"{len(outcome.missing)} missing, {outcome.duplicates} duplicates; {first:.1f} MB at first, {last:.1f} MB at last"
+        f"{len(outcome.missing)} missing, {outcome.duplicates} duplicates; "
+        f"{first:.1f} MB at first, {last:.1f} MB at last"
     )
     sys.exit(1 if outcome.missing or last > 1.1 * first else 0)
 
