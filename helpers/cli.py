@@ -195,7 +195,9 @@ def reset(lesson: str | None) -> None:
     chosen = lessons.find(lesson) if lesson else None
     settings = lab.Settings.from_environment()
     deleted = here.reset_names(settings, here.attach(settings, report=OnScreen()), lesson=chosen)
-    what = ", ".join(f"{count} {kind}" for kind, count in sorted(deleted.items()) if count)
+    what = ", ".join(
+        f"{count} {kind if count > 1 else kind.removesuffix('s')}" for kind, count in sorted(deleted.items()) if count
+    )
     click.echo(f"Deleted: {what}." if what else "There was nothing to delete.")
 
 

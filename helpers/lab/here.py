@@ -80,9 +80,9 @@ def attach(settings: Settings, *, report: Reporter) -> Here:
         if not found.ready:
             address = found.endpoint.address if found.endpoint else "nowhere"
             raise LabError(
-                f"The {found.service.title} at {address} does not answer: {found.trouble}.",
+                f"{found.service.title} at {address} cannot be used: {found.trouble}.",
                 service=name,
-                remedy="Check the LAB_* variables and the network; `lab doctor` says more."
+                remedy=f"Check the LAB_{name.upper()}_* variables and the network; `lab doctor` says more."
                 if found.provider == "given"
                 else "`lab doctor` in a terminal says more; `lab up` repairs what died.",
             )

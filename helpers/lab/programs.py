@@ -1,6 +1,8 @@
 """The programs behind the services: which configuration each gets, and the command that starts it.
 
-The settings a reader may want to know are in ``conf/``; only ports, folders and users are added here.
+The settings a reader may want to know are in ``conf/``; only ports, folders and users are added here. Each program is
+started in its folder and gets relative paths: what spaces, backslashes and letters beyond ASCII mean in a configuration
+file differs from one to the next.
 """
 
 from __future__ import annotations
@@ -39,13 +41,15 @@ class Site:
         """What the program printed."""
         return self.folder / "log.txt"
 
-    def write(self, template: str, lines: Mapping[str, object], *, between: str = "=") -> Path:
-        """Write ``conf/template`` plus ``lines`` and the chosen settings into the folder; the last word counts."""
+    def write(self, template: str, lines: Mapping[str, object], *, between: str = "=", name: str = "") -> str:
+        """Write ``conf/template`` plus ``lines`` and the chosen settings into the folder; the last word counts.
+
+        Return the file's name, which is the template's unless another is given.
+        """
         text = (CONF / template).read_text(encoding="utf-8")
         added = "".join(f"{key}{between}{value}\n" for key, value in {**lines, **self.settings}.items())
-        target = self.folder / template
-        target.write_text(f"{text}\n# Added by the lab.\n{added}", encoding="utf-8")
-        return target
+        (self.folder / (name or template)).write_text(f"{text}\n# Added by the lab.\n{added}", encoding="utf-8")
+        return name or template
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,31 +77,29 @@ def _mosquitto(site: Site) -> list[str]:
             service="mqtt",
             remedy="Install it (Debian: `apt install mosquitto`), or unset LAB_MQTT_PROVIDER: the lab brings a broker.",
         )
-    data = site.folder / "data"
-    data.mkdir(exist_ok=True)
+    (site.folder / "data").mkdir(exist_ok=True)
     lines = {
         "listener": f"{site.ports[0]} {LOOPBACK}",
-        "persistence_location": f"{data}/",
+        "persistence_location": "data/",
         # Started by root it would become the user mosquitto, who may not write here. Others stay who they are.
         "user": "root",
     }
-    return [program, "-c", str(site.write("mosquitto.conf", lines, between=" "))]
+    return [program, "-c", site.write("mosquitto.conf", lines, between=" ")]
 
 
 def _artemis(site: Site) -> list[str]:
     (site.folder / "etc").mkdir(exist_ok=True)
-    data = site.folder / "data"
     lines = {
         "acceptorConfigurations.mqtt.params.host": LOOPBACK,
         "acceptorConfigurations.mqtt.params.port": site.ports[0],
-        "journalDirectory": data / "journal",
-        "bindingsDirectory": data / "bindings",
-        "pagingDirectory": data / "paging",
-        "largeMessagesDirectory": data / "large",
+        "journalDirectory": "data/journal",
+        "bindingsDirectory": "data/bindings",
+        "pagingDirectory": "data/paging",
+        "largeMessagesDirectory": "data/large",
     }
-    site.write("artemis.properties", lines).replace(site.folder / "etc" / "broker.properties")
+    site.write("artemis.properties", lines, name="etc/broker.properties")
     main = "org.apache.activemq.artemis.core.server.embedded.Main"
-    return [*_jvm("-Xmx256m", *_logging()), "-cp", _jars("artemis", site.cache), main, str(site.folder)]
+    return [*_jvm("-Xmx256m", *_logging()), "-cp", _jars("artemis", site.cache), main, "."]
 
 
 def _kafka(site: Site) -> list[str]:
@@ -106,21 +108,22 @@ def _kafka(site: Site) -> list[str]:
         "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller}",
         "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
         "controller.quorum.voters": f"1@{LOOPBACK}:{controller}",
-        "log.dirs": site.folder / "data",
+        "log.dirs": "data",
     }
     conf = site.write("kafka.properties", lines)
     jars = _jars("kafka", site.cache)
     if not (site.folder / "data" / "meta.properties").exists():
         _format(jars, conf, site)
-    return [*_jvm("-Xmx512m", *_logging()), "-cp", jars, "kafka.Kafka", str(conf)]
+    return [*_jvm("-Xmx512m", *_logging()), "-cp", jars, "kafka.Kafka", conf]
 
 
-def _format(jars: str, conf: Path, site: Site) -> None:
+def _format(jars: str, conf: str, site: Site) -> None:
     cluster = uuid.uuid4().hex[:22]
     tool = [*_jvm("-Xmx128m", "-XX:TieredStopAtLevel=1"), "-cp", jars, "kafka.tools.StorageTool"]
     with site.log.open("ab") as log:
         answer = subprocess.run(
             [*tool, "format", "-t", cluster, "-c", conf],
+            cwd=site.folder,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -140,7 +143,7 @@ def _apicurio(site: Site) -> list[str]:
         # It cannot be switched off, and would listen on every interface.
         "quarkus.management.host": LOOPBACK,
         "quarkus.management.port": management,
-        "apicurio.datasource.url": f"jdbc:h2:file:{site.folder / 'data' / 'registry'}",
+        "apicurio.datasource.url": "jdbc:h2:file:./data/registry",
     }
     conf = site.write("apicurio.properties", lines)
     run = artifacts.unpacked(archive, site.cache) / "quarkus-run.jar"
@@ -158,12 +161,10 @@ def _influxd(site: Site) -> list[str]:
     port, backup = site.ports
     text = (CONF / "influxdb.conf").read_text(encoding="utf-8")
     text = text.replace("[http]\n", f'[http]\n  bind-address = "{LOOPBACK}:{port}"\n')
-    data = site.folder / "data"
-    text = text.replace("[data]\n", f'[data]\n  dir = "{data}/data"\n  wal-dir = "{data}/wal"\n')
-    text = f'bind-address = "{LOOPBACK}:{backup}"\n{text}\n[meta]\n  dir = "{data}/meta"\n'
-    conf = site.folder / "influxdb.conf"
-    conf.write_text(text, encoding="utf-8")
-    return [program, "-config", str(conf)]
+    text = text.replace("[data]\n", '[data]\n  dir = "data/data"\n  wal-dir = "data/wal"\n')
+    text = f'bind-address = "{LOOPBACK}:{backup}"\n{text}\n[meta]\n  dir = "data/meta"\n'
+    (site.folder / "influxdb.conf").write_text(text, encoding="utf-8")
+    return [program, "-config", "influxdb.conf"]
 
 
 PROGRAMS = {

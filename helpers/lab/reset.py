@@ -119,7 +119,7 @@ def retained(endpoint: MqttEndpoint, filters: Sequence[str], owned: Owned) -> Co
             sent.wait_for_publish(_TIMEOUT)
             if not sent.is_published():
                 raise LabError("The MQTT broker did not acknowledge that a retained message is gone.", service="mqtt")
-    return Counter(retained=len(found))
+    return Counter({"retained messages": len(found)})
 
 
 def sessions(endpoint: MqttEndpoint, client_ids: Sequence[str]) -> Counter[str]:

@@ -154,13 +154,13 @@ def test_reset_deletes_ones_own_and_nothing_else(lab_env: dict[str, str], here: 
 
     one = command(env, "reset", "--lesson", "02")
     assert one.returncode == 0, one.stderr
-    assert "1 groups, 1 retained, 1 subjects, 1 topics" in one.stdout
+    assert "1 group, 1 retained message, 1 subject, 1 topic" in one.stdout
     left = _there(here)
     assert {f"{me}-log-readings", f"{me}-log-group", f"{longer}-generators-readings"} <= left
     assert not {name for name in left if name.startswith(f"{me}-generators")}
 
     rest = command(env, "reset")
-    assert "1 groups, 1 retained, 1 subjects, 1 topics" in rest.stdout
+    assert "1 group, 1 retained message, 1 subject, 1 topic" in rest.stdout
     left = _there(here)
     assert not {name for name in left if name.startswith(f"{me}-")}
     for theirs in (longer, other):

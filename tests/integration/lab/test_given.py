@@ -199,7 +199,7 @@ def test_a_lesson_runs_on_what_is_given_and_nothing_is_started(
     for text in (answer.stdout, answer.stderr, status.stdout):
         assert PASSWORD not in text
     assert not (own.home / "kafka").exists()
-    assert "topics" in command(env, "reset", "--lesson", "00").stdout
+    assert "topic" in command(env, "reset", "--lesson", "00").stdout
 
 
 @pytest.mark.parametrize(
