@@ -195,10 +195,8 @@ def reset(lesson: str | None) -> None:
     chosen = lessons.find(lesson) if lesson else None
     settings = lab.Settings.from_environment()
     deleted = here.reset_names(settings, here.attach(settings, report=OnScreen()), lesson=chosen)
-    what = ", ".join(
-        f"{count} {kind if count > 1 else kind.removesuffix('s')}" for kind, count in sorted(deleted.items()) if count
-    )
-    click.echo(f"Deleted: {what}." if what else "There was nothing to delete.")
+    counted = [f"{n} {kind if n > 1 else kind.removesuffix('s')}" for kind, n in sorted(deleted.items()) if n]
+    click.echo(f"Deleted: {', '.join(counted)}." if counted else "There was nothing to delete.")
 
 
 @command.command(short_help="Download the brokers now, or carry them.")
