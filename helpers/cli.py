@@ -28,8 +28,7 @@ from helpers.lab.progress import OnScreen, screen
 from helpers.lab.services import SERVICES
 
 _FAILED, _USAGE, _NOT_RUNNING, _INTERRUPTED = 1, 2, 3, 130
-_LOG_LINES = 40
-_FOLLOW_EVERY = 0.2
+_LOG_LINES, _FOLLOW_EVERY = 40, 0.2
 
 
 def main() -> None:
