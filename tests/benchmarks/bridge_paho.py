@@ -13,8 +13,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 place = json.loads(sys.argv[1])
+# Mosquitto 2.0.11 sends more than Receive Maximum, so the queue must hold a backlog.
+queue = {"queue.buffering.max.messages": 1_000_000}
 producer = Producer(
-    {"bootstrap.servers": place["bootstrap"], "linger.ms": 5, "acks": "all", "enable.idempotence": True}
+    {"bootstrap.servers": place["bootstrap"], "linger.ms": 5, "acks": "all", "enable.idempotence": True, **queue}
 )
 waiting: deque[list[Any]] = deque()
 
