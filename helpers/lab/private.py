@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from helpers.errors import ConfigurationError, LabError
-from helpers.lab import endpoints, ports, services, starting
+from helpers.lab import endpoints, ports, processes, services, starting
 from helpers.lab.endpoints import Endpoint, InfluxEndpoint, KafkaEndpoint, Masked, MqttEndpoint, RegistryEndpoint
 from helpers.lab.processes import Process
 from helpers.lab.programs import PROGRAMS, Site
@@ -25,7 +25,7 @@ class Scratch:
     """A broker of one's own. Use it as a context manager, or call :meth:`start` and :meth:`close`.
 
     It can be killed, stopped, frozen and started again on the same port with the same data. What was not closed is
-    closed when Python ends.
+    closed when Python ends; if that was killed, by the next private broker or by ``lab down``.
     """
 
     def __init__(self, service: str, *, program: str, settings: Settings, options: Mapping[str, object]) -> None:
@@ -49,11 +49,12 @@ class Scratch:
             return self
         starting.download([self._program], self._settings, OnScreen())
         if self._site is None:
+            sweep()
             folder = Path(tempfile.mkdtemp(prefix=f"scratch-{self.provider}-"))
             chosen = tuple(ports.any_free() for _ in range(self._program.ports))
             self._site = Site(folder=folder, cache=self._settings.cache, ports=chosen, settings=self._options)
             atexit.register(self.close)
-        self._process = starting.launch(self._program, self._site)
+        self._process = starting.launch(self._program, self._site, owned=True)
         try:
             starting.await_ready(self._service, self.provider, self._site, self._process)
         except BaseException:
@@ -133,6 +134,13 @@ class Scratch:
         if not isinstance(endpoint, kind):
             raise LabError(f"This scratch broker is a {self._service.title}.", remedy=f"Use its .{self._service.name}.")
         return endpoint
+
+
+def sweep() -> None:
+    """End private brokers whose Python is gone, and delete their data."""
+    for folder, process in processes.orphans():
+        process.kill()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def scratch(service: str, *, provider: str | None = None, **settings: object) -> Scratch:

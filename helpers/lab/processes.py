@@ -16,6 +16,8 @@ import psutil
 _CLOCK_SLACK = 2.0
 # In the environment of what is started: it is recognised even if its starter died before it could note the pid.
 _MARK = "LAB_STARTED_IN"
+# Likewise, what must not outlive somebody: the pid and start time of its owner.
+_OWNER = "LAB_OWNED_BY"
 # Windows: neither Ctrl-C nor the closing of this terminal reaches it (CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW).
 _DETACHED = 0x00000200 | 0x08000000
 # Children are kept so that one which ends is reaped, not left a zombie that looks alive.
@@ -83,14 +85,18 @@ class Process:
             return None
 
 
-def start(command: list[str], *, log: Path, folder: Path) -> Process:
-    """Start ``command`` in ``folder``, away from this terminal's Ctrl-C, its output appended to ``log``."""
+def start(command: list[str], *, log: Path, folder: Path, owned: bool = False) -> Process:
+    """Start ``command`` in ``folder``, away from this terminal's Ctrl-C, its output appended to ``log``.
+
+    ``owned``: it is this Python's alone, and :func:`orphans` finds it when this Python is gone.
+    """
     windows = sys.platform == "win32"
+    owner = {_OWNER: f"{os.getpid()} {psutil.Process().create_time()}"} if owned else {}
     with log.open("ab") as output:
         child = subprocess.Popen(
             command,
             cwd=folder,
-            env={**os.environ, _MARK: str(folder)},
+            env={**os.environ, _MARK: str(folder), **owner},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -110,6 +116,16 @@ def started_in(folders: Collection[Path]) -> Iterator[tuple[Path, Process]]:
         mark = (process.info["environ"] or {}).get(_MARK)
         if mark and Path(mark) in folders:
             yield Path(mark), Process(process.pid, process.info["create_time"])
+
+
+def orphans() -> Iterator[tuple[Path, Process]]:
+    """Find what was started as ``owned`` by a Python that is gone: a killed kernel closes nothing."""
+    for process in psutil.process_iter(["environ", "create_time"]):
+        marks = process.info["environ"] or {}
+        if _OWNER in marks:
+            pid, started = marks[_OWNER].split()
+            if not Process(int(pid), float(started)).alive():
+                yield Path(marks[_MARK]), Process(process.pid, process.info["create_time"])
 
 
 def tail(log: Path, *, lines: int = 15, indent: str = "  ") -> str:

@@ -26,8 +26,8 @@ def download(programs: Iterable[Program], settings: Settings, report: Reporter) 
             artifacts.fetch(lacking, settings.cache, advance=advance)
 
 
-def launch(program: Program, site: Site) -> Process:
-    """Write the program's configuration and start it.
+def launch(program: Program, site: Site, *, owned: bool = False) -> Process:
+    """Write the program's configuration and start it; ``owned``: for this Python alone.
 
     Raises:
         NotWritable: Its folder cannot be written.
@@ -39,7 +39,7 @@ def launch(program: Program, site: Site) -> Process:
     except OSError as error:
         raise NotWritable(site.folder, reason=error.strerror or str(error)) from error
     try:
-        return processes.start(command, log=site.log, folder=site.folder)
+        return processes.start(command, log=site.log, folder=site.folder, owned=owned)
     except OSError as error:
         raise LabError(
             f"{program.title} could not be started: {error}.",

@@ -17,6 +17,7 @@ from typing import Any
 
 import jgo.maven._core as maven
 import nbformat
+import psutil
 import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -98,6 +99,22 @@ def test_an_interrupted_up_forgets_nothing(own_env: dict[str, str], own: lab.Set
         (own.home / "state.json").unlink(missing_ok=True)  # as if it had not come to write it
     assert lab.down(own)
     assert not started_here(own.home)
+
+
+def test_a_private_broker_of_a_killed_kernel_is_ended(lab_env: dict[str, str]) -> None:
+    script = 'from helpers import lab; broker = lab.scratch("mqtt").start(); print(broker.pid, flush=True); input()'
+    with subprocess.Popen(
+        [sys.executable, "-c", script], env=lab_env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as kernel:
+        assert kernel.stdout is not None
+        pid = int(kernel.stdout.readline())
+        mine = lab.scratch("mqtt").start()
+        assert psutil.pid_exists(pid), "its owner lives"
+        kernel.kill()
+    assert psutil.pid_exists(pid), "nobody was told"
+    mine.close()
+    with lab.scratch("mqtt"):
+        assert not psutil.pid_exists(pid)
 
 
 def test_a_service_that_fails_does_not_make_the_lab_forget_the_others(
