@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,14 +98,14 @@ def status(settings: Settings, *, only: Iterable[str] = SERVICES) -> list[Status
         return list(pool.map(lambda name: _look(SERVICES[name], lab, settings, now), names))
 
 
-def _look(service: Service, lab: state.State, settings: Settings, now: frozenset[str]) -> Status:
+def _look(service: Service, lab: state.State, settings: Settings, now: Mapping[str, int]) -> Status:
     way = provider(service, settings, composed=now)
     running = lab.services.get(service.name)
     if service.name in settings.given:
         endpoint = settings.given[service.name]
         return Status(service=service, provider=way, endpoint=endpoint, trouble=probe(endpoint, timeout=10))
     if running is None and way == "compose":
-        endpoint = endpoints.local(service.name, port=service.port, provider=way)
+        endpoint = endpoints.local(service.name, port=now.get(service.name, service.port), provider=way)
         return Status(service=service, provider=way, endpoint=endpoint, trouble=probe(endpoint))
     if running is None:
         log = _site(service, way, settings).log if way in PROGRAMS else None
@@ -125,10 +125,10 @@ def _look(service: Service, lab: state.State, settings: Settings, now: frozenset
     )
 
 
-def _composed(lab: state.State, settings: Settings) -> frozenset[str]:
+def _composed(lab: state.State, settings: Settings) -> Mapping[str, int]:
     # What this lab runs already needs no question to Docker, which takes its time.
     ours = set(lab.services) | set(settings.given)
-    return frozenset() if ours >= {"mqtt", "kafka", "registry"} else composed()
+    return {} if ours >= {"mqtt", "kafka", "registry"} else composed()
 
 
 def _keep(lab: state.State, name: str, way: str) -> bool:

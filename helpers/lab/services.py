@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from helpers.lab.programs import on_path
@@ -43,7 +44,7 @@ SERVICES = {
 }
 
 
-def provider(service: Service, settings: Settings, *, composed: frozenset[str]) -> str:
+def provider(service: Service, settings: Settings, *, composed: Collection[str]) -> str:
     """Return how ``service`` is provided: ``given``, ``compose``, ``none``, or a program's name. First match wins."""
     forced = settings.providers.get(service.name, "")
     if service.name in settings.given:
@@ -55,10 +56,10 @@ def provider(service: Service, settings: Settings, *, composed: frozenset[str]) 
     return "none" if forced == "none" else service.embedded or "none"
 
 
-def composed() -> frozenset[str]:
-    """Return which of this project's Docker Compose services run; none where there is no Docker."""
+def composed() -> dict[str, int]:
+    """Return which of this project's Docker Compose services run, and on which ports; none where there is no Docker."""
     if shutil.which("docker") is None:
-        return frozenset()
+        return {}
     command = ["docker", "compose", "--file", str(ROOT / "docker-compose.yml"), "ps", "--format", "json"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=_COMPOSE_WITHIN, check=True)
@@ -66,5 +67,10 @@ def composed() -> frozenset[str]:
         lines = answer.stdout.strip().splitlines()
         rows = json.loads(answer.stdout) if answer.stdout.startswith("[") else [json.loads(line) for line in lines]
     except (OSError, subprocess.SubprocessError, ValueError):
-        return frozenset()
-    return frozenset(row["Service"] for row in rows if row.get("State") == "running")
+        return {}
+    found = {}
+    for row in rows:
+        published = [each["PublishedPort"] for each in row.get("Publishers") or () if each["PublishedPort"]]
+        if row.get("State") == "running" and published:
+            found[row["Service"]] = published[0]
+    return found

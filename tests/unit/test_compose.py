@@ -2,67 +2,261 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
+from helpers.lab import programs, services
 from helpers.lab.artifacts import listed
+from helpers.lab.endpoints import REGISTRY_PATH
+from helpers.lab.programs import CONF, PROGRAMS, Site
 from helpers.lab.services import SERVICES
+from helpers.lab.settings import Settings
 from helpers.paths import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-CONF = ROOT / "helpers" / "lab" / "conf"
+ALL: dict[str, dict[str, Any]] = COMPOSE["services"]
+CLUSTER = ["kafka-1", "kafka-2", "kafka-3"]
 
 
-def test_the_services_have_the_labs_names() -> None:
-    assert set(COMPOSE["services"]) == set(SERVICES)
+def plain(text: str) -> str:
+    """``${KAFKA_PORT:-9092}`` as it is when nobody set the variable."""
+    return re.sub(r"\$\{\w+:-(\w+)\}", r"\1", text)
+
+
+def published(name: str) -> list[tuple[str, int, int]]:
+    """A service's ports: address and port on the host, port in the container."""
+    found = [plain(each).rsplit(":", 2) for each in ALL[name].get("ports", [])]
+    return [(address, int(outside), int(inside)) for address, outside, inside in found]
+
+
+def properties(text: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
+
+
+def as_properties(environment: dict[str, str]) -> dict[str, str]:
+    """What the image makes of ``KAFKA_*`` variables."""
+    return {
+        key.removeprefix("KAFKA_").lower().replace("_", "."): plain(str(value))
+        for key, value in environment.items()
+        if key != "KAFKA_HEAP_OPTS"
+    }
+
+
+def mounted(name: str) -> list[Path]:
+    return [Path(ROOT, each.split(":")[0]).resolve() for each in ALL[name].get("volumes", []) if each[0] == "."]
+
+
+def test_the_services_without_a_profile_are_the_labs() -> None:
+    assert {name for name, each in ALL.items() if "profiles" not in each} == set(SERVICES)
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_is_on_the_labs_port_of_this_machine_only(name: str) -> None:
-    published = COMPOSE["services"][name]["ports"]
-    assert [each.rsplit(":", 1)[0] for each in published] == [f"127.0.0.1:{SERVICES[name].port}"]
+    assert [each[:2] for each in published(name)] == [("127.0.0.1", SERVICES[name].port)]
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_an_image_is_pinned_and_has_a_health_check(name: str) -> None:
-    service = COMPOSE["services"][name]
-    assert re.fullmatch(r"[\w/-]+:\d+\.\d+\.\d+", service["image"])
+def test_no_two_services_want_the_same_port() -> None:
+    wanted = [(name, *each) for name in ALL for each in published(name)]
+    assert {address for _, address, _, _ in wanted} == {"127.0.0.1"}
+    ports = [outside for _, _, outside, _ in wanted]
+    assert len(set(ports)) == len(ports)
+    variables = [variable for each in ALL.values() for variable in re.findall(r"\$\{(\w+_PORT)", str(each["ports"]))]
+    assert len(set(variables)) == len(variables) == len(ports)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_service_is_pinned_watched_and_modest(name: str) -> None:
+    service = ALL[name]
+    image = service.get("image") or re.findall(r"^FROM (.*)$", dockerfile(service), re.MULTILINE)[0]
+    assert re.fullmatch(r"[\w/-]+:\d+\.\d+\.\d+(-[\w-]+)?", image)
     assert service["healthcheck"]["test"]
+    assert service["mem_limit"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def dockerfile(service: dict[str, Any]) -> str:
+    return Path(ROOT, service["build"]["dockerfile"]).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_a_service_stores_is_in_a_volume_of_its_own(name: str) -> None:
+    named = [each.split(":")[0] for each in ALL[name]["volumes"] if each[0] != "."]
+    others = [each.split(":")[0] for other in ALL if other != name for each in ALL[other]["volumes"] if each[0] != "."]
+    assert named or name == "jupyter"
+    assert set(named) <= set(COMPOSE["volumes"])
+    assert not set(named) & set(others)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_is_mounted_is_there_and_read_only(name: str) -> None:
+    assert all(path.exists() for path in mounted(name))
+    writable = [each for each in ALL[name]["volumes"] if each[0] == "." and not each.endswith(":ro")]
+    assert writable == (["./notebooks:/lessons/notebooks"] if name == "jupyter" else [])
 
 
 @pytest.mark.parametrize(("name", "artifact"), [("kafka", "kafka_2.13"), ("registry", "apicurio-registry-app")])
 def test_a_container_runs_the_version_that_the_lab_runs(name: str, artifact: str) -> None:
     versions = {each.version for each in listed() if each.name == artifact}
-    assert {COMPOSE["services"][name]["image"].split(":")[1]} == versions
+    assert {ALL[name]["image"].split(":")[1]} == versions
 
 
 @pytest.mark.parametrize(
     ("name", "file"),
     [
         ("mqtt", "mosquitto.conf"),
-        ("kafka", "kafka.properties"),
+        *((name, "kafka.properties") for name in ("kafka", *CLUSTER)),
         ("registry", "apicurio.properties"),
         ("influxdb", "influxdb.conf"),
     ],
 )
 def test_a_container_reads_the_labs_configuration_file(name: str, file: str) -> None:
-    mounted = [
-        Path(ROOT, each.split(":")[0]).resolve() for each in COMPOSE["services"][name]["volumes"] if each[0] == "."
-    ]
-    assert (CONF / file).resolve() in mounted
-    assert all(path.is_file() for path in mounted)
+    assert (CONF / file).resolve() in mounted(name)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """Where a program of the lab's own would be prepared, on a machine that has every part."""
+    monkeypatch.setattr(programs, "on_path", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(programs.java, "find", lambda: Path("/usr/bin/java"))
+    monkeypatch.setattr(programs, "_format", lambda *_: None)
+    monkeypatch.setattr(programs.artifacts, "unpacked", lambda *_: tmp_path)
+    return Site(folder=tmp_path, cache=tmp_path, ports=(1, 2))
+
+
+def test_kafka_gets_from_compose_what_the_lab_adds_to_the_file(site: Site) -> None:
+    command = PROGRAMS["kafka"].command(site)
+    own = properties((site.folder / "kafka.properties").read_text(encoding="utf-8").split("# Added by the lab.")[1])
+    assert as_properties(ALL["kafka"]["environment"]).keys() == own.keys()
+    heap = ALL["kafka"]["environment"]["KAFKA_HEAP_OPTS"].split()
+    assert set(heap) <= set(command)
+
+
+def test_the_registry_gets_from_compose_what_the_lab_adds_to_the_file(site: Site) -> None:
+    command = PROGRAMS["apicurio"].command(site)
+    own = properties((site.folder / "apicurio.properties").read_text(encoding="utf-8").split("# Added by the lab.")[1])
+    environment = ALL["registry"]["environment"]
+    # Hosts and ports are the container's own, where nobody else wants them.
+    assert [key for key in own if not key.startswith("quarkus.")] == ["apicurio.datasource.url"]
+    assert environment["APICURIO_DATASOURCE_URL"].startswith("jdbc:h2:file:/data/")
+    assert set(environment["JAVA_OPTS_APPEND"].split()) <= set(command)
+
+
+def test_mosquitto_gets_in_a_container_what_the_lab_adds_to_the_file(site: Site) -> None:
+    PROGRAMS["mosquitto"].command(site)
+    own = (site.folder / "mosquitto.conf").read_text(encoding="utf-8").split("# Added by the lab.")[1]
+    inside = (CONF / "mosquitto.docker.conf").read_text(encoding="utf-8")
+    settings = {line.split()[0] for line in inside.splitlines() if line and not line.startswith("#")}
+    # The container's user is in docker-compose.yml.
+    assert settings == {line.split()[0] for line in own.split("\n") if line} - {"user"} | {"include_dir"}
 
 
 def test_kafka_is_told_its_address_for_the_host_and_for_containers() -> None:
-    environment = COMPOSE["services"]["kafka"]["environment"]
-    advertised = dict(each.split("://") for each in environment["KAFKA_ADVERTISED_LISTENERS"].split(","))
-    assert advertised == {"HOST": f"127.0.0.1:{SERVICES['kafka'].port}", "PLAINTEXT": "kafka:19092"}
-    listeners = {each.split("://")[0] for each in environment["KAFKA_LISTENERS"].split(",")}
-    lines = (CONF / "kafka.properties").read_text(encoding="utf-8")
-    protocols = re.search(r"^listener\.security\.protocol\.map=(.*)$", lines, re.MULTILINE)
-    assert protocols
-    assert listeners <= {each.split(":")[0] for each in protocols[1].split(",")}
+    for name in ("kafka", *CLUSTER):
+        environment = as_properties(ALL[name]["environment"])
+        [(_, outside, inside)] = published(name)
+        advertised = dict(each.split("://") for each in environment["advertised.listeners"].split(","))
+        assert advertised == {"HOST": f"127.0.0.1:{outside}", "PLAINTEXT": f"{name}:19092"}
+        listeners = dict(each.split("://") for each in environment["listeners"].split(","))
+        assert listeners["HOST"] == f":{inside}"
+        assert listeners["PLAINTEXT"] == ":19092"
+        protocols = properties((CONF / "kafka.properties").read_text(encoding="utf-8"))[
+            "listener.security.protocol.map"
+        ]
+        assert listeners.keys() <= {each.split(":")[0] for each in protocols.split(",")}
+
+
+@pytest.mark.parametrize(("number", "name"), [(1, "kafka-1"), (2, "kafka-2"), (3, "kafka-3")])
+def test_a_member_of_the_cluster_keeps_three_copies_of_everything(number: int, name: str) -> None:
+    alone = properties((CONF / "kafka.properties").read_text(encoding="utf-8"))
+    here = alone | as_properties(ALL[name]["environment"])
+    assert here["node.id"] == str(number)
+    assert here["controller.quorum.voters"] == "1@kafka-1:9093,2@kafka-2:9093,3@kafka-3:9093"
+    copies = {key for key in alone if key.endswith("replication.factor")}
+    enough = {key for key in alone if key.endswith((".isr", "insync.replicas"))}
+    assert (len(copies), len(enough)) == (4, 3)
+    assert {here[key] for key in copies} == {"3"}
+    assert {here[key] for key in enough} == {"2"}
+
+
+def test_emqx_is_where_lesson_07_looks_for_it() -> None:
+    lesson = (ROOT / "notebooks" / "07_bridge_by_hand.ipynb").read_text(encoding="utf-8")
+    assert published("emqx") == [("127.0.0.1", 1884, 1883), ("127.0.0.1", 18083, 18083)]
+    assert 'LAB_EMQX_PORT\\", \\"1884\\"' in lesson
+    settings = (CONF / "emqx.docker.hocon").read_text(encoding="utf-8")
+    for name in ("bridge-emqx", "bridge/emqx/"):
+        assert name in lesson
+        assert name in settings
+    assert 'bootstrap_hosts = "kafka:19092"' in settings
+    assert 'actions = ["kafka_producer:readings"]' in settings
+    assert "actions.kafka_producer.readings {" in settings
+
+
+def test_jupyter_is_given_the_services_as_containers_know_them() -> None:
+    environment = {key: plain(str(value)) for key, value in ALL["jupyter"]["environment"].items()}
+    given = Settings.from_environment(environment).given
+    assert {name: endpoint.address for name, endpoint in given.items()} == {
+        "mqtt": "mqtt://mqtt:1883",
+        "kafka": "kafka:19092",
+        "registry": f"http://registry:8080{REGISTRY_PATH}",
+        "influxdb": "http://influxdb:8086",
+    }
+    assert set(ALL["jupyter"]["depends_on"]) == set(given)
+
+
+def test_influxdb_2_makes_the_database_that_lesson_09_asks_for() -> None:
+    environment = ALL["influxdb2"]["environment"]
+    script = CONF / "influxdb2.docker.sh"
+    assert environment["DOCKER_INFLUXDB_INIT_BUCKET"] == "generators"
+    assert "--db generators" in script.read_text(encoding="utf-8")
+    assert os.access(script, os.X_OK)  # the image runs what is executable
+    comment = f"LAB_INFLUXDB_TOKEN={environment['DOCKER_INFLUXDB_INIT_ADMIN_TOKEN']}"
+    assert comment in (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+
+
+def test_jupyters_image_has_what_its_dockerfile_copies() -> None:
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[0] == "!"}
+    copied = re.findall(r"^COPY (.*) \S+$", dockerfile(ALL["jupyter"]), re.MULTILINE)
+    assert {name for each in copied for name in each.split()} == allowed
+    assert all((ROOT / name).exists() for name in allowed)
+
+
+ROW = '{"Service": "%s", "State": "%s", "Publishers": [{"PublishedPort": 0}, {"PublishedPort": %d}]}'
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("", {}),
+        ("no JSON", {}),
+        (ROW % ("mqtt", "running", 1883) + "\n" + ROW % ("kafka", "exited", 9092), {"mqtt": 1883}),
+        ("[" + ROW % ("mqtt", "running", 21883) + "]", {"mqtt": 21883}),
+        (ROW % ("mqtt", "running", 0), {}),
+        ('{"Service": "mqtt", "State": "running", "Publishers": null}', {}),
+    ],
+)
+def test_the_lab_reads_which_services_run_and_where(
+    monkeypatch: pytest.MonkeyPatch, answer: str, expected: dict[str, int]
+) -> None:
+    monkeypatch.setattr(services.shutil, "which", lambda _: "/usr/bin/docker")
+    monkeypatch.setattr(services.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=answer))
+    assert services.composed() == expected
+
+
+def test_without_docker_there_are_no_containers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services.shutil, "which", lambda _: None)
+    assert services.composed() == {}
+    monkeypatch.setattr(services.shutil, "which", lambda _: "/usr/bin/docker")
+
+    def too_slow(*_: object, **__: object) -> None:
+        raise subprocess.TimeoutExpired("docker", 5)
+
+    monkeypatch.setattr(services.subprocess, "run", too_slow)
+    assert services.composed() == {}

@@ -1,0 +1,19 @@
+# JupyterLab with the lessons, for the compose profile `jupyter`. The notebooks themselves are mounted, not copied.
+FROM python:3.13.9-slim-bookworm
+WORKDIR /lessons
+# Whoever the container runs as may write here, and only here.
+ENV HOME=/learner LAB_HOME=/learner/lab LAB_CACHE=/opt/lab
+RUN mkdir --mode=1777 /learner
+
+# Some lessons start a scratch broker of their own: the programs come along, and need no internet later.
+COPY pyproject.toml README.md ./
+COPY helpers helpers
+RUN pip install --no-cache-dir --editable . && lab prefetch
+COPY data data
+
+USER 1000
+# The settings answer JupyterLab's questions about news and updates.
+ENV JUPYTER_CONFIG_PATH=/lessons/helpers/lab/conf/jupyter
+EXPOSE 8888
+CMD ["jupyter", "lab", "--no-browser", "--ServerApp.ip=0.0.0.0", "--ServerApp.root_dir=/lessons", \
+     "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"]
