@@ -90,13 +90,13 @@ def bridge(pattern: str, topic: str, *, dead_letter: str | None, make_topics: bo
         _make(here, config.kafka_topics)
     click.echo(f"{', '.join(config.filters)} → {', '.join(config.kafka_topics)}. Ctrl-C drains and ends.", err=True)
     console = screen()
-    last = [0]
+    last: list[object] = []
 
     def on_snapshot(snapshot: Snapshot) -> None:
         if console.is_terminal:
             console.print(snapshot.line(), end="\r", markup=False, overflow="crop", no_wrap=True)
-        elif snapshot.counts.received != last[0] or snapshot.trouble:
-            last[0] = snapshot.counts.received
+        elif (news := [snapshot.state, snapshot.counts.received, snapshot.trouble]) != last:
+            last[:] = news
             console.print(snapshot.line(), markup=False, soft_wrap=True)
 
     ledger = run(config, on_snapshot=on_snapshot)

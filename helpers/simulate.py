@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -19,6 +18,7 @@ from helpers.generators import Fleet, Reading
 
 _IN_FLIGHT = 1000
 _ACK_TIMEOUT = 30.0
+_LOOK_EVERY = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,14 +66,16 @@ def publish(client: mqtt.Client, ns: str, plan: Plan, *, on_sent: Callable[[int]
     """Publish the plan's readings through a connected client whose loop runs. Return how many the broker acknowledged.
 
     ``seq``, ``time`` and ``boot`` travel as MQTT 5 user properties. ``on_sent`` is called with the count so far.
-    Ctrl-C, the way to end an endless plan, stops publishing; what was published is still waited for.
+    Ctrl-C, the way to end an endless plan, stops publishing; what was published is still waited for. While the broker
+    is away the client keeps what has QoS 1 or 2, and sends it when the broker is back.
 
     Raises:
-        LessonError: The broker stopped acknowledging for 30 s.
+        LessonError: The broker acknowledged nothing for 30 s.
     """
-    waiting: list[Any] = []
+    acknowledged: list[int] = []
+    client.on_publish = lambda _client, _data, mid, _reason, _properties: acknowledged.append(mid)
     began = time.monotonic()
-    sent = 0
+    sent = expected = 0
     with contextlib.suppress(KeyboardInterrupt):
         for reading in plan.readings():
             due = began + sent / plan.rate
@@ -82,21 +84,23 @@ def publish(client: mqtt.Client, ns: str, plan: Plan, *, on_sent: Callable[[int]
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.UserProperty = reading.headers()
             topic = f"{ns}{plan.topic.format(device=reading.generator_id)}"
-            waiting.append(client.publish(topic, reading.to_json(), qos=plan.qos, properties=properties))
+            info = client.publish(topic, reading.to_json(), qos=plan.qos, properties=properties)
             sent += 1
+            expected += plan.qos > 0 or info.rc == mqtt.MQTT_ERR_SUCCESS
             on_sent(sent)
-            if len(waiting) >= _IN_FLIGHT:
-                _acknowledged(waiting)
-                waiting.clear()
-    _acknowledged(waiting)
-    return sent
+            _acknowledged(acknowledged, expected - _IN_FLIGHT)
+    _acknowledged(acknowledged, expected)
+    return expected
 
 
-def _acknowledged(waiting: list[Any]) -> None:
-    deadline = time.monotonic() + _ACK_TIMEOUT
-    for each in waiting:
-        each.wait_for_publish(max(0.0, deadline - time.monotonic()))
-        if not each.is_published():
+def _acknowledged(acknowledged: list[int], wanted: int) -> None:
+    """Wait until so many are acknowledged, as long as more and more are."""
+    seen, deadline = -1, 0.0
+    while (count := len(acknowledged)) < wanted:
+        if count > seen:
+            seen, deadline = count, time.monotonic() + _ACK_TIMEOUT
+        if time.monotonic() > deadline:
             raise LessonError(
                 "The MQTT broker stopped acknowledging.", remedy="`lab status` tells whether it runs; then start again."
             )
+        time.sleep(_LOOK_EVERY)
