@@ -20,7 +20,7 @@ import click
 from rich.progress import Progress
 from rich.table import Table
 
-from helpers import lab
+from helpers import cli_share, lab
 from helpers.cli_bridge import bridge
 from helpers.errors import ConfigurationError, LessonError
 from helpers.lab import artifacts, clients, doctor, here, jupyter, lessons, processes
@@ -61,7 +61,8 @@ def command(context: click.Context) -> None:
         context.invoke(start)
 
 
-command.add_command(bridge)
+for each in (bridge, cli_share.join, cli_share.leave, cli_share.reset):
+    command.add_command(each)
 
 
 @command.command(short_help="Start the brokers and open JupyterLab.")
@@ -119,9 +120,17 @@ def run(numbers: tuple[str, ...]) -> None:
 
 
 @command.command(short_help="Start the brokers that do not run.")
-def up() -> None:
-    """Start the brokers that do not run. Leaves alone what runs, repairs what died."""
-    _print_status(lab.up(lab.Settings.from_environment(), report=OnScreen()))
+@click.option("--share", metavar="ADDRESS", help="Let others in at this address of your machine: a shared lab.")
+def up(share: str | None) -> None:
+    """Start the brokers that do not run. Leaves alone what runs, repairs what died.
+
+    With --share, learners on other machines use them too, with TLS and a password; see what it prints.
+    """
+    settings = lab.Settings.from_environment()
+    statuses = lab.up(settings, report=OnScreen(), share=share)
+    _print_status(statuses)
+    if closed := cli_share.print_sharing(settings, statuses, at_length=share is not None):
+        raise LessonError(f"The lab runs, but its doors do not open: {closed}", remedy="`lab doctor` says more.")
 
 
 @command.command(short_help="End the brokers; their data stays.")
@@ -139,12 +148,14 @@ def status(*, as_json: bool) -> None:
 
     Exits with 3 if one of them does not run.
     """
-    statuses = lab.status(lab.Settings.from_environment())
+    settings = lab.Settings.from_environment()
+    statuses, closed = lab.status(settings), ""
     if as_json:
         click.echo(json.dumps([each.as_dict() for each in statuses], indent=1))
     else:
         _print_status(statuses)
-    if any(not each.ready for each in statuses if each.provider != "none"):
+        closed = cli_share.print_sharing(settings, statuses)
+    if closed or any(not each.ready for each in statuses if each.provider != "none"):
         sys.exit(_NOT_RUNNING)
 
 
@@ -182,20 +193,6 @@ def logs(service: str, *, follow: bool) -> None:
         while follow:
             click.echo(file.readline(), nl=False)
             time.sleep(_FOLLOW_EVERY if file.tell() == found.log.stat().st_size else 0)
-
-
-@command.command(short_help="Delete what lessons made on the brokers.")
-@click.option("--lesson", help="Only what this lesson made, for example 02.")
-def reset(lesson: str | None) -> None:
-    """Delete what lessons made: topics, groups with their offsets, subjects, retained messages, sessions.
-
-    Only in your own namespace (LAB_NAMESPACE); on brokers that others use too, only names that a lesson owns.
-    """
-    chosen = lessons.find(lesson) if lesson else None
-    settings = lab.Settings.from_environment()
-    deleted = here.reset_names(settings, here.attach(settings, report=OnScreen()), lesson=chosen)
-    counted = [f"{n} {kind if n > 1 else kind.removesuffix('s')}" for kind, n in sorted(deleted.items()) if n]
-    click.echo(f"Deleted: {', '.join(counted)}." if counted else "There was nothing to delete.")
 
 
 @command.command(short_help="Download the brokers now, or carry them.")

@@ -27,6 +27,7 @@ class ConfigurationError(LessonError):
 
     def __init__(self, setting: str, cause: str, *, remedy: str) -> None:
         self.setting = setting
+        self.reason = cause
         super().__init__(f"{setting}: {cause}", remedy=remedy)
 
 

@@ -167,7 +167,7 @@ def _ask(watch: Watch, query: str) -> list[dict[str, Any]]:
         pair = base64.b64encode(f"{server.username}:{server.password}".encode()).decode()
         headers["Authorization"] = f"Basic {pair}"
     url = f"{server.url}/query?{urlencode({'db': server.database, 'q': query})}"
-    with urlopen(Request(url, headers=headers), timeout=_TIMEOUT) as answer:  # noqa: S310 - the lab's or the user's own
+    with urlopen(Request(url, headers=headers), timeout=_TIMEOUT, context=server.tls) as answer:  # noqa: S310 - the lab's
         [result] = json.load(answer)["results"]
     return list(result.get("series", []))
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+import ssl
+import urllib.request
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +23,18 @@ def mqtt_client(endpoint: MqttEndpoint, client_id: str = "") -> mqtt.Client:
     if endpoint.tls is not None:
         client.tls_set(**endpoint.tls)
     return client
+
+
+def http(url: str, conf: Mapping[str, Any], *, timeout: float, method: str = "GET") -> bytes:
+    """Send one request with the login and the authority that a registry's or an InfluxDB's configuration names."""
+    request = urllib.request.Request(url, method=method)  # noqa: S310  the address is the lab's or the user's own
+    if user := conf.get("basic.auth.user.info"):
+        request.add_header("Authorization", f"Basic {base64.b64encode(user.encode()).decode()}")
+    if token := conf.get("token"):  # InfluxDB 3 answers nobody without one
+        request.add_header("Authorization", f"Token {token}")
+    context = ssl.create_default_context(cafile=conf["ssl.ca.location"]) if conf.get("ssl.ca.location") else None
+    with urllib.request.urlopen(request, timeout=timeout, context=context) as answer:  # noqa: S310
+        return bytes(answer.read())
 
 
 @contextmanager

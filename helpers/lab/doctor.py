@@ -15,10 +15,12 @@ from confluent_kafka import KafkaException
 from packaging.requirements import Requirement
 
 from helpers.errors import LessonError
-from helpers.lab import here, java, lifecycle, ports
+from helpers.lab import here, java, lifecycle, ports, sharing
+from helpers.lab.probes import probe
 from helpers.lab.programs import PROGRAMS
 from helpers.lab.progress import Reporter, Silent, html_table
 from helpers.lab.settings import Settings
+from helpers.lab.state import State
 from helpers.paths import ROOT
 
 _GB = 1_000_000_000
@@ -74,7 +76,7 @@ def examine(settings: Settings, *, report: Reporter) -> Report:
     """Try everything `lab doctor` names, starting the lab if it does not run."""
     before = lifecycle.status(settings)
     machine = (_java(before), _memory(before), _disk(settings.home), _disk(settings.cache), _ports(before))
-    return Report((*machine, _packages(), _widgets(), *_services(settings, report)))
+    return Report((*machine, _packages(), _widgets(), *_services(settings, report), *_doors(settings)))
 
 
 def _attempt(name: str, action: Callable[[], str], *, remedy: str) -> Check:
@@ -113,6 +115,19 @@ def _services(settings: Settings, report: Reporter) -> Iterator[Check]:
         seen="answers" if influxdb.ready else influxdb.trouble if influxdb.endpoint else absent,
         remedy="Check the LAB_INFLUXDB_* variables; without them the lessons go on without InfluxDB.",
     )
+
+
+def _doors(settings: Settings) -> Iterator[Check]:
+    if State.load(settings.home).shared is None:
+        return
+    remedy = (
+        "`lab down`, then `lab up --share` with this machine's address of today. (A firewall shows only on another "
+        "machine: try `lab join` there.)"
+    )
+    for service, endpoint in sharing.seen_from_outside(settings).items():
+        trouble = probe(endpoint, timeout=5)
+        seen = f"{endpoint.address}: {trouble or 'open, with TLS and the password'}"
+        yield Check(name=f"Shared {service}", passed=not trouble, seen=seen, remedy=remedy)
 
 
 def _java(statuses: list[lifecycle.Status]) -> Check:

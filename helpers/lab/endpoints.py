@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,6 +88,18 @@ class InfluxEndpoint:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
+    ca: str | None = None
+
+    @property
+    def conf(self) -> Masked:
+        """Its login and authority in the words of a registry's configuration."""
+        pair = f"{self.username}:{self.password}" if self.username else None
+        return Masked({"basic.auth.user.info": pair, "token": self.token, "ssl.ca.location": self.ca})
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What ``urlopen`` takes as its context: trusts the authority in the file ``ca``; None for the system's."""
+        return ssl.create_default_context(cafile=self.ca) if self.ca else None
 
     @property
     def address(self) -> str:

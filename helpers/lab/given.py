@@ -14,7 +14,7 @@ _KNOWN = {
     "mqtt": ("HOST", "PORT", "USERNAME", "PASSWORD", "TLS", "CA", "PROVIDER"),
     "kafka": ("BOOTSTRAP_SERVERS", "USERNAME", "PASSWORD", "SASL", "TLS", "CA", "PROVIDER"),
     "registry": ("URL", "USERNAME", "PASSWORD", "CA", "PROVIDER"),
-    "influxdb": ("URL", "USERNAME", "PASSWORD", "TOKEN", "DATABASE", "PROVIDER"),
+    "influxdb": ("URL", "USERNAME", "PASSWORD", "TOKEN", "DATABASE", "CA", "PROVIDER"),
 }
 _PROVIDERS = {
     "mqtt": ("given", "compose", "native", "embedded"),
@@ -108,6 +108,13 @@ class Variables:
             )
         return self["URL"].rstrip("/")
 
+    def authority(self) -> str | None:
+        """Return the file with the authorities to trust for the URL (None: the system's)."""
+        _, ca = self.tls()
+        if ca and not self.url().startswith("https:"):
+            raise self.error("CA", "it contradicts a URL that begins with http:", "Unset it, or use https:.")
+        return ca
+
 
 def _is_port(text: str) -> bool:
     return text.isdecimal() and 0 < int(text) < 65536  # noqa: PLR2004
@@ -151,10 +158,7 @@ def _registry(given: Variables) -> RegistryEndpoint:
     conf = Masked({"url": given.url(), "timeout": 10})  # seconds; without it the client waits for ever
     if pair := given.pair():
         conf["basic.auth.user.info"] = ":".join(pair)
-    _, ca = given.tls()
-    if ca and not conf["url"].startswith("https:"):
-        raise given.error("CA", "it contradicts a URL that begins with http:", "Unset it, or use https:.")
-    if ca:
+    if ca := given.authority():
         conf["ssl.ca.location"] = ca
     return RegistryEndpoint(conf=conf, provider="given")
 
@@ -170,6 +174,7 @@ def _influxdb(given: Variables) -> InfluxEndpoint:
         username=user,
         password=password,
         token=given.get("TOKEN"),
+        ca=given.authority(),
     )
 
 

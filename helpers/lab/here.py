@@ -12,6 +12,7 @@ from helpers.lab.lifecycle import Status
 from helpers.lab.programs import PROGRAMS
 from helpers.lab.progress import OnScreen, Reporter, html_table
 from helpers.lab.settings import Settings
+from helpers.lab.state import State
 
 _NEEDED = ("mqtt", "kafka", "registry")
 
@@ -109,14 +110,16 @@ def reset_names(settings: Settings, here: Here, *, lesson: lessons.Lesson | None
     """
     from helpers.lab import reset
 
-    owned = reset.owner(here.ns, lesson, alone=not settings.given)
+    alone = not settings.given and State.load(settings.home).shared is None
+    owned = reset.owner(here.ns, lesson, alone=alone)
     these = [lesson] if lesson else list(lessons.LESSONS.values())
-    # On a broker that others use, only one's own subtrees are asked for.
-    filters = ["#"] if not settings.given else [f"{here.ns}{word}/#" for each in these for word in each.owns]
+    # On a broker that others use, only one's own subtrees are asked for; no topic filter means half a level's name.
+    filters = ["#"] if alone else [f"{here.ns}{word}/#" for each in these for word in each.owns]
     clients = [f"{here.ns}{client}" for each in these for client in each.sessions]
     return (
         reset.sessions(here.mqtt, clients)
         + reset.retained(here.mqtt, filters, owned)
         + reset.kafka(here.kafka, owned)
         + reset.registry(here.registry, owned)
+        + (reset.influxdb(here.influxdb, owned) if here.influxdb else Counter())
     )

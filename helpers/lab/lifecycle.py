@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from helpers.errors import NotWritable
-from helpers.lab import endpoints, ports, processes, starting, state
+from helpers.lab import endpoints, ports, private, processes, sharing, starting, state
 from helpers.lab.endpoints import Endpoint
 from helpers.lab.probes import probe
-from helpers.lab.programs import PROGRAMS, Site
+from helpers.lab.programs import PROGRAMS, Door, Site
 from helpers.lab.progress import Reporter, Silent
 from helpers.lab.services import SERVICES, Service, composed, provider
 from helpers.lab.settings import Settings
@@ -55,10 +55,16 @@ class Status:
         }
 
 
-def up(settings: Settings, *, report: Reporter = _SILENT, only: Iterable[str] = SERVICES) -> list[Status]:
+def up(
+    settings: Settings, *, report: Reporter = _SILENT, only: Iterable[str] = SERVICES, share: str | None = None
+) -> list[Status]:
     """Bring every service up and return when all are ready. What runs already is left alone; what died is repaired.
 
+    ``share`` is an address of this machine at which others may use the lab too, with TLS and a password.
+
     Raises:
+        ConfigurationError: ``share`` is no such address.
+        LabError: The lab runs already and is not shared so, or a service is somebody else's.
         ServiceDied, ServiceNotReady: A service could not be started.
         DownloadError: A program could not be downloaded.
         NotWritable: The lab's home cannot be written.
@@ -68,22 +74,31 @@ def up(settings: Settings, *, report: Reporter = _SILENT, only: Iterable[str] = 
         if lab.unreadable:
             report.say(f"The lab's state file was unreadable. It was put aside in {settings.home}.")
         chosen = {name: provider(SERVICES[name], settings, composed=_composed(lab, settings)) for name in only}
+        if share is not None:
+            lab.shared = sharing.prepare(share, lab, settings)
+        doors = sharing.doors(lab, settings, chosen)
         lacking = {name: way for name, way in chosen.items() if way in PROGRAMS and not _keep(lab, name, way)}
         if lacking:
-            _start(lacking, lab, settings, report)
+            _start(lacking, lab, settings, report, doors)
+        if "registry" in doors:
+            sharing.open_gate(lab, settings, doors)
     return status(settings, only=only)
 
 
 def down(settings: Settings, *, wipe: bool = False) -> list[str]:
-    """End what ``up`` started, and nothing else. Return the services that were running.
+    """End what ``up`` started, and private brokers that nobody owns any more. Return the services that were running.
 
     ``wipe`` also deletes the brokers' data: the next start is a first start.
     """
     with state.locked(settings.home) as lab:
+        sharing.close_gate(settings)
         ended = _end(SERVICES, lab, settings)
+        private.sweep()
         lab.services.clear()
+        lab.shared = None
         lab.save()
         if wipe:
+            sharing.forget(settings)
             for name in SERVICES:
                 shutil.rmtree(settings.home / name, ignore_errors=True)
     return ended
@@ -139,7 +154,9 @@ def _keep(lab: state.State, name: str, way: str) -> bool:
     return not probe(endpoints.local(name, port=running.ports[0], provider=way), timeout=5)
 
 
-def _start(lacking: dict[str, str], lab: state.State, settings: Settings, report: Reporter) -> None:
+def _start(
+    lacking: dict[str, str], lab: state.State, settings: Settings, report: Reporter, doors: Mapping[str, Door]
+) -> None:
     starting.download([PROGRAMS[way] for way in lacking.values()], settings, report)
     if shutil.disk_usage(settings.home).free < _LEAST_DISK:
         raise NotWritable(settings.home, reason="less than 500 MB of its disk are free")
@@ -156,7 +173,7 @@ def _start(lacking: dict[str, str], lab: state.State, settings: Settings, report
                 f"{service.title}: port {usual[0]} is held by {ports.holder(usual[0])}, so it listens on {chosen[0]}. "
                 "Lessons ask the lab for the port."
             )
-        sites[name] = _site(service, way, settings, chosen)
+        sites[name] = _site(service, way, settings, chosen, doors.get(name))
     began = time.monotonic()
     recording = threading.Lock()
 
@@ -199,5 +216,7 @@ def _end(names: Iterable[str], lab: state.State, settings: Settings) -> list[str
     return list(dict.fromkeys(ways[folder][0] for folder in ways if folder in running))
 
 
-def _site(service: Service, way: str, settings: Settings, chosen: tuple[int, ...] = ()) -> Site:
-    return Site(folder=settings.home / service.name / way, cache=settings.cache, ports=chosen)
+def _site(
+    service: Service, way: str, settings: Settings, chosen: tuple[int, ...] = (), door: Door | None = None
+) -> Site:
+    return Site(folder=settings.home / service.name / way, cache=settings.cache, ports=chosen, door=door)

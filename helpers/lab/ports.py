@@ -1,4 +1,4 @@
-"""TCP ports on the loopback interface: which are free, and who holds the others."""
+"""TCP ports, on the loopback interface if nothing else is said: which are free, and who holds the others."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from helpers.lab.endpoints import LOOPBACK
 _TRIES = 200
 
 
-def is_free(port: int) -> bool:
-    """Whether a server could listen on ``port``, on the loopback interface, now."""
+def is_free(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a server could listen on ``port`` now."""
     with socket.socket() as probe:
         # Without it a port whose last connection just closed looks taken for a minute; the brokers set it too.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
+            probe.bind((host, port))
             probe.listen()
         except OSError:
             return False
     return True
 
 
-def any_free() -> int:
+def any_free(host: str = LOOPBACK) -> int:
     """Return a free port that the system picks."""
     with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
+        probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 
-def next_free(port: int, *, but: set[int]) -> int:
+def next_free(port: int, *, but: set[int], host: str = LOOPBACK) -> int:
     """Return ``port`` or the first free one after it that is not in ``but``."""
     for candidate in range(port, min(port + _TRIES, 65536)):
-        if candidate not in but and is_free(candidate):
+        if candidate not in but and is_free(candidate, host):
             return candidate
-    return any_free()
+    return any_free(host)
 
 
 def holder(port: int) -> str:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import socket
-import ssl
 import time
 import urllib.error
-import urllib.request
+from collections.abc import Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from helpers.lab.clients import mqtt_client
+from helpers.lab.clients import http, mqtt_client
 from helpers.lab.endpoints import Endpoint, InfluxEndpoint, KafkaEndpoint, MqttEndpoint, RegistryEndpoint
 
 QUESTION = {
@@ -37,7 +35,7 @@ def probe(endpoint: Endpoint, *, timeout: float = 2.0) -> str:
             case RegistryEndpoint():
                 return _http(f"{endpoint.address}/subjects", timeout, endpoint.conf)
             case InfluxEndpoint():
-                return _http(f"{endpoint.url}/ping", timeout, {"token": endpoint.token})
+                return _http(f"{endpoint.url}/ping", timeout, endpoint.conf)
     except OSError as error:
         return error.strerror or str(error) or type(error).__name__
 
@@ -86,17 +84,11 @@ def _closed(server: str, timeout: float) -> str:
     return ""
 
 
-def _http(url: str, timeout: float, conf: dict[str, Any]) -> str:
-    request = urllib.request.Request(url)  # noqa: S310  the address is the lab's or the user's own
-    if user := conf.get("basic.auth.user.info"):
-        request.add_header("Authorization", f"Basic {base64.b64encode(user.encode()).decode()}")
-    if token := conf.get("token"):  # InfluxDB 3 answers nobody without one
-        request.add_header("Authorization", f"Token {token}")
-    context = ssl.create_default_context(cafile=conf["ssl.ca.location"]) if "ssl.ca.location" in conf else None
+def _http(url: str, timeout: float, conf: Mapping[str, Any]) -> str:
     try:
-        with urllib.request.urlopen(request, timeout=timeout, context=context):  # noqa: S310
-            return ""
+        http(url, conf, timeout=timeout)
     except urllib.error.HTTPError as error:
         return f"HTTP {error.code} {error.reason}"
     except urllib.error.URLError as error:
         return str(error.reason)
+    return ""

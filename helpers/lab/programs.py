@@ -12,8 +12,9 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from string import Template
 
 from helpers.errors import LabError, ServiceDied
 from helpers.lab import artifacts, java
@@ -25,31 +26,59 @@ CONF = Path(__file__).parent / "conf"
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 _QUICK_START = ["-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-Xshare:auto"]
 _FORMAT_WITHIN = 60
+_NO_HASHER = "Install it, or set LAB_MQTT_PROVIDER=embedded: the lab brings a broker."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """Where a shared lab lets others in: the address they know, the IP address behind it, a port, and the login."""
+
+    address: str
+    ip: str
+    port: int
+    user: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """Where one program runs: its folder, its ports (the service's own first), its log, settings of one's choice."""
+    """Where one program runs: its folder, its ports (the service's own first), its log, settings of one's choice.
+
+    ``door`` is None, or how others come in; the certificate for it is in ``share/`` beside the services' folders.
+    """
 
     folder: Path
     cache: Path
     ports: tuple[int, ...]
     settings: Mapping[str, object] = field(default_factory=dict)
+    door: Door | None = None
 
     @property
     def log(self) -> Path:
         """What the program printed."""
         return self.folder / "log.txt"
 
-    def write(self, template: str, lines: Mapping[str, object], *, between: str = "=", name: str = "") -> str:
+    def write(
+        self, template: str, lines: Mapping[str, object], *, between: str = "=", name: str = "", first: str = ""
+    ) -> str:
         """Write ``conf/template`` plus ``lines`` and the chosen settings into the folder; the last word counts.
 
-        Return the file's name, which is the template's unless another is given.
+        What a shared lab needs comes at the end, unless the text that comes ``first`` says it. Return the file's name,
+        which is the template's unless another is given.
         """
         text = (CONF / template).read_text(encoding="utf-8")
         added = "".join(f"{key}{between}{value}\n" for key, value in {**lines, **self.settings}.items())
-        (self.folder / (name or template)).write_text(f"{text}\n# Added by the lab.\n{added}", encoding="utf-8")
+        text = f"{first}{text}\n# Added by the lab.\n{added}{'' if first else self.shared(template)}"
+        (self.folder / (name or template)).write_text(text, encoding="utf-8")
         return name or template
+
+    def shared(self, template: str) -> str:
+        """Return ``conf/shared/template`` for this site; "" where nobody else is let in."""
+        file = CONF / "shared" / template
+        if self.door is None or not file.exists():
+            return ""
+        text = Template(file.read_text(encoding="utf-8"))
+        return text.substitute(asdict(self.door), own=self.ports[0], second=self.ports[-1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +108,18 @@ def _mosquitto(site: Site) -> list[str]:
         )
     (site.folder / "data").mkdir(exist_ok=True)
     lines = {
-        "listener": f"{site.ports[0]} {LOOPBACK}",
         "persistence_location": "data/",
         # Started by root it would become the user mosquitto, who may not write here. Others stay who they are.
         "user": "root",
     }
-    return [program, "-c", site.write("mosquitto.conf", lines, between=" ")]
+    if not site.door:
+        lines = {"listener": f"{site.ports[0]} {LOOPBACK}"} | lines
+    elif hasher := on_path("mosquitto_passwd"):
+        (site.folder / "users.txt").write_text(f"{site.door.user}:{site.door.password}\n", encoding="utf-8")
+        subprocess.run([hasher, "-U", "users.txt"], cwd=site.folder, check=True, timeout=20, capture_output=True)
+    else:
+        raise LabError("Mosquitto's mosquitto_passwd is not installed.", service="mqtt", remedy=_NO_HASHER)
+    return [program, "-c", site.write("mosquitto.conf", lines, between=" ", first=site.shared("mosquitto.conf"))]
 
 
 def _artemis(site: Site) -> list[str]:
@@ -99,7 +134,14 @@ def _artemis(site: Site) -> list[str]:
     }
     site.write("artemis.properties", lines, name="etc/broker.properties")
     main = "org.apache.activemq.artemis.core.server.embedded.Main"
-    return [*_jvm("-Xmx256m", *_logging()), "-cp", _jars("artemis", site.cache), main, "."]
+    login = []
+    if site.door:
+        files = {"users": f"{site.door.user}={site.door.password}", "roles": f"everybody={site.door.user}"}
+        for name, text in files.items():
+            (site.folder / f"{name}.properties").write_text(text, encoding="utf-8")
+        (site.folder / "login.config").write_text(site.shared("login.config"), encoding="utf-8")
+        login = ["-Djava.security.auth.login.config=login.config"]
+    return [*_jvm("-Xmx256m", *_logging(), *login), "-cp", _jars("artemis", site.cache), main, "."]
 
 
 def _kafka(site: Site) -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import queue
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import paho.mqtt.client as mqtt
 from confluent_kafka import KafkaError, KafkaException
@@ -17,8 +19,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from helpers.errors import LabError
-from helpers.lab.clients import mqtt_client, running
-from helpers.lab.endpoints import Masked, MqttEndpoint
+from helpers.lab.clients import http, mqtt_client, running
+from helpers.lab.endpoints import InfluxEndpoint, Masked, MqttEndpoint
 from helpers.lab.lessons import LESSONS, Lesson
 
 _TIMEOUT = 15.0
@@ -85,6 +87,35 @@ def registry(conf: Masked, owned: Owned) -> Counter[str]:
         client.delete_subject(subject)
         client.delete_subject(subject, permanent=True)
     return Counter(subjects=len(subjects))
+
+
+def influxdb(endpoint: InfluxEndpoint, owned: Owned) -> Counter[str]:
+    """Drop measurements with all their points. Return how many.
+
+    Raises:
+        LabError: InfluxDB did not drop one.
+    """
+
+    def ask(path: str, parameters: Mapping[str, str], method: str = "GET") -> list[str]:
+        url = f"{endpoint.url}{path}?{urlencode({'db': endpoint.database, **parameters})}"
+        text = http(url, endpoint.conf, method=method, timeout=_TIMEOUT) or b"{}"
+        (result,) = json.loads(text).get("results") or [{}]
+        # In a row of SHOW MEASUREMENTS the name is the last value: InfluxDB 3 puts the database before it.
+        return [row[-1] for series in result.get("series", []) for row in series["values"]]
+
+    try:
+        names = [name for name in ask("/query", {"q": "SHOW MEASUREMENTS"}) if owned(name)]
+    except (OSError, ValueError):  # no such database, or a token that may not look: lessons made nothing here
+        return Counter()
+    for name in names:
+        try:
+            ask("/query", {"q": f'DROP MEASUREMENT "{name}"'}, "POST")
+        except OSError:  # InfluxDB 3 deletes no other way
+            try:
+                ask("/api/v3/configure/table", {"table": name}, "DELETE")
+            except OSError as error:
+                raise LabError(f"InfluxDB did not drop {name}: {error}.", service="influxdb") from error
+    return Counter(measurements=len(names))
 
 
 def retained(endpoint: MqttEndpoint, filters: Sequence[str], owned: Owned) -> Counter[str]:

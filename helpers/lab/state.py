@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -38,12 +39,22 @@ class Running:
         return Process(self.pid, self.started)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """Where others reach this lab: the address they know, the IP address behind it, a port for each service."""
+
+    address: str
+    ip: str
+    ports: dict[str, int]
+
+
 class State:
-    """The services that this lab started, by name."""
+    """The services that this lab started, by name, and how it is shared, if it is."""
 
     def __init__(self, home: Path) -> None:
         self._file = home / "state.json"
         self.services: dict[str, Running] = {}
+        self.shared: Shared | None = None
         self.unreadable = False
 
     @classmethod
@@ -55,6 +66,7 @@ class State:
             for each in record[f"services-v{_VERSION}"]:
                 running = Running(**{**each, "pid": int(each["pid"]), "ports": tuple(map(int, each["ports"]))})
                 state.services[running.service] = running
+            state.shared = Shared(**record["shared"]) if record.get("shared") else None
         except FileNotFoundError:
             pass
         except (ValueError, KeyError, TypeError):
@@ -65,7 +77,8 @@ class State:
 
     def save(self) -> None:
         """Write the file, whole or not at all."""
-        record = {f"services-v{_VERSION}": [asdict(each) for each in self.services.values()]}
+        record: dict[str, Any] = {f"services-v{_VERSION}": [asdict(each) for each in self.services.values()]}
+        record["shared"] = asdict(self.shared) if self.shared else None
         draft = self._file.with_suffix(".draft")
         try:
             draft.write_text(json.dumps(record, indent=1), encoding="utf-8")

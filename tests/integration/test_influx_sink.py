@@ -80,6 +80,7 @@ class Sink:
                 "username": None,
                 "password": None,
                 "token": None,
+                "tls": None,
             },
             "topic": self.topic,
             "measurement": self.measurement,

@@ -51,7 +51,7 @@ def server() -> Iterator[Any]:
 
 
 def lesson(server: Any, **credentials: str) -> dict[str, Any]:
-    endpoint = {"username": None, "password": None, "token": None, "database": "generators", **credentials}
+    endpoint = {"username": None, "password": None, "token": None, "tls": None, "database": "generators", **credentials}
     url = f"http://127.0.0.1:{server.server_address[1]}"
     names: dict[str, Any] = {
         "here": SimpleNamespace(influxdb=SimpleNamespace(url=url, **endpoint)),

@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "packets": set(),
     "schemas": set(),
     "lab": {"errors", "topics"},
+    "gate": set(),
     "wire": {"packets", "errors"},
     "bridge": {"topics", "errors"},
     "simulate": {"generators", "errors"},
@@ -45,14 +46,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checks": {"errors", "topics"},
 }
 EVERYBODY_MAY = {"paths"}
-EVERYTHING = {"cli", "cli_bridge"}
+EVERYTHING = {"cli", "cli_bridge", "cli_share"}
 
 # About 200; a little room for docstrings, and a little more for a lesson's checks.
 MODULE_LINES = 250
 CHECKS_LINES = 300
 # Lines of code: explaining costs nothing. The first estimate, 3,000 lines of any kind, was made before the lab had its
-# eleven commands and given brokers, and before the bridge carried commands back.
-HELPERS_LINES = 5000
+# eleven commands and given brokers, before the bridge carried commands back, and before one lab served a whole room.
+HELPERS_LINES = 5300
 
 # A downloader finds its registry in the user's own settings, which may name a mirror: no file here names one.
 REGISTRIES = re.compile(

@@ -49,7 +49,7 @@ def test_the_wanted_port_is_taken_if_it_is_free() -> None:
 
 
 def test_where_no_port_nearby_is_free_any_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ports, "is_free", lambda _port: False)
+    monkeypatch.setattr(ports, "is_free", lambda _port, _host: False)
     assert ports.next_free(1883, but=set()) not in range(1883, 1883 + 200)
 
 

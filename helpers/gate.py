@@ -1,0 +1,73 @@
+"""A shared lab's door to its registry and its InfluxDB: TLS and a password in front, plain HTTP behind.
+
+Neither of the two can listen twice, once for this machine and once, with other rules, for everybody else. The lab
+starts this module as a program, in a folder with ``gate.json`` and the certificate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import json
+import ssl
+from pathlib import Path
+from typing import Any
+
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError
+from tornado.web import Application, RequestHandler
+
+_AT_ONCE = 100
+_TIMEOUT = 30.0  # seconds
+# What the two services look at in a request, and clients in an answer.
+_REQUEST = ("Accept", "Content-Type", "Content-Encoding")
+_ANSWER = ("Content-Type", "X-Influxdb-Version")
+
+
+class _Door(RequestHandler):
+    def initialize(self, behind: str, login: bytes) -> None:
+        self._behind, self._login = behind, login
+
+    async def _pass_on(self) -> None:
+        if not hmac.compare_digest(self.request.headers.get("Authorization", "").encode(), self._login):
+            self.set_header("WWW-Authenticate", 'Basic realm="lab"')
+            self.send_error(401)
+            return
+        method = self.request.method or "GET"
+        try:
+            answer = await AsyncHTTPClient().fetch(
+                f"{self._behind}{self.request.uri}",
+                method=method,
+                headers={name: value for name in _REQUEST if (value := self.request.headers.get(name))},
+                body=self.request.body or (b"" if method in {"POST", "PUT", "PATCH"} else None),
+                allow_nonstandard_methods=True,  # a DELETE with a body, say: the service decides
+                follow_redirects=False,
+                request_timeout=_TIMEOUT,
+                raise_error=False,
+            )
+        except (OSError, HTTPClientError):
+            self.send_error(502, reason="The service behind the door does not answer")
+            return
+        self.set_status(answer.code, answer.reason)
+        self.clear_header("Content-Type")
+        for name in _ANSWER:
+            if value := answer.headers.get(name):
+                self.set_header(name, value)
+        self.finish(answer.body or None)
+
+    get = head = post = put = patch = delete = options = _pass_on
+
+
+async def _serve(told: dict[str, Any]) -> None:
+    AsyncHTTPClient.configure(None, max_clients=_AT_ONCE)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain("server.pem")
+    login = b"Basic " + base64.b64encode(f"{told['user']}:{told['password']}".encode())
+    for port, behind in told["doors"].items():
+        door = Application([(r".*", _Door, {"behind": behind, "login": login})], log_function=lambda _: None)
+        door.listen(int(port), told["ip"], ssl_options=context)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(json.loads(Path("gate.json").read_text(encoding="utf-8"))))
