@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.compose import stand_ins
 from tests.compose.engine import engine
-from tests.compose.stack import SERVICES, Stack
+from tests.compose.stack import IMAGES, Stack
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,13 +21,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The first test pulls the images, or makes the stand-ins.
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.timeout(900))
+
+
 @pytest.fixture(scope="session")
-def new_stack(request: pytest.FixtureRequest) -> Iterator[Callable[[], Stack]]:
+def real_images(request: pytest.FixtureRequest) -> bool:
+    """Whether the official images are used, not stand-ins."""
+    return bool(request.config.getoption("--images") == "real")
+
+
+@pytest.fixture(scope="session")
+def new_stack(*, real_images: bool) -> Iterator[Callable[[], Stack]]:
     """Make stacks that are not up yet. They are wiped in the end."""
     made: list[Stack] = []
     with engine() as variables:
-        if request.config.getoption("--images") == "stand-ins":
-            stand_ins.load({each["image"] for each in SERVICES.values() if "image" in each}, variables)
+        if not real_images:
+            stand_ins.load(IMAGES, variables)
 
         def new() -> Stack:
             made.append(Stack(variables))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import uuid
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,11 @@ from helpers.paths import ROOT
 
 FILE = ROOT / "docker-compose.yml"
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(FILE.read_text(encoding="utf-8"))["services"]
+DOCKERFILE = (ROOT / SERVICES["jupyter"]["build"]["dockerfile"]).read_text(encoding="utf-8")
+IMAGES = {
+    *(each["image"] for each in SERVICES.values() if "image" in each),
+    *re.findall(r"^FROM (\S+)$", DOCKERFILE, re.MULTILINE),
+}
 # Each is in the file, before its default: ${MQTT_PORT:-1883}.
 PORTS = {
     "mqtt": "MQTT_PORT",
@@ -25,6 +31,10 @@ PORTS = {
     "kafka-2": "KAFKA_2_PORT",
     "kafka-3": "KAFKA_3_PORT",
     "jupyter": "JUPYTER_PORT",
+    "emqx": "EMQX_PORT",
+    "dashboard": "EMQX_DASHBOARD_PORT",
+    "influxdb2": "INFLUXDB2_PORT",
+    "influxdb3": "INFLUXDB3_PORT",
 }
 
 
@@ -33,6 +43,7 @@ class Stack:
 
     def __init__(self, engine: Mapping[str, str]) -> None:
         self.port = {name: ports.any_free() for name in PORTS}
+        self.files = [FILE]
         self.project = f"test-{uuid.uuid4().hex[:8]}"
         self.env = {
             **os.environ,
@@ -43,7 +54,8 @@ class Stack:
 
     def compose(self, *arguments: str, stdin: str = "", timeout: float = 240) -> str:
         """Run ``docker compose`` and return what it printed. Raises RuntimeError with all of it if that fails."""
-        return self.docker("compose", "--ansi", "never", "--file", str(FILE), *arguments, stdin=stdin, timeout=timeout)
+        files = [word for file in self.files for word in ("--file", str(file))]
+        return self.docker("compose", "--ansi", "never", *files, *arguments, stdin=stdin, timeout=timeout)
 
     def docker(self, *arguments: str, stdin: str = "", timeout: float = 60) -> str:
         """Run ``docker`` and return what it printed."""

@@ -24,7 +24,7 @@ from helpers.lab import artifacts
 from helpers.lab.artifacts import Artifact
 
 DEBIAN = "bookworm"
-PACKAGES = "mosquitto mosquitto-clients influxdb influxdb-client curl python3"
+PACKAGES = "mosquitto mosquitto-clients influxdb influxdb-client curl python3"  # Python for JupyterLab, see below
 FILES = Path(__file__).parent / "stand-ins"
 # The official image is the whole distribution; the lab runs without this part of it.
 TOOLS = Artifact(
@@ -84,6 +84,8 @@ IMAGES = (
         "influxdb",
         ("USER influxdb", "VOLUME /var/lib/influxdb", 'ENTRYPOINT ["/entrypoint.sh"]', 'CMD ["influxd"]'),
     ),
+    # What helpers/lab/conf/jupyter.dockerfile is built on. It is not built here: test_jupyter.py mounts what it holds.
+    Image("python", ('CMD ["python3"]',)),
 )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from tests.compose import traces
 from tests.compose.stack import Stack
@@ -25,8 +24,7 @@ def cluster(new_stack: Callable[[], Stack]) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def topic(cluster: Stack) -> str:
     """A topic whose one partition is on all three."""
-    admin = AdminClient(traces.kafka_conf(cluster.port["kafka-1"]))
-    admin.create_topics([NewTopic("copies", 1)])["copies"].result(30)
+    traces.make_topic(traces.kafka_conf(cluster.port["kafka-1"]), "copies")
     return "copies"
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from helpers.lab.services import SERVICES
 from tests.compose import traces
@@ -73,7 +72,7 @@ def test_kafka_sends_a_client_on_the_host_to_an_address_of_the_host(stack: Stack
 def test_kafka_serves_another_container(stack: Stack, unique: Callable[[str], str]) -> None:
     topic = unique("beside")
     conf = traces.kafka_conf(stack.port["kafka"])
-    AdminClient(conf).create_topics([NewTopic(topic, 1)])[topic].result(20)
+    traces.make_topic(conf, topic)
     tool = ["/opt/kafka/bin/kafka-console-producer.sh", "--bootstrap-server", "kafka:19092", "--topic", topic]
     stack.beside("kafka", *tool, stdin="from a container\n")
     assert traces.first_record(conf, topic) == b"from a container"

@@ -26,7 +26,7 @@ def leave(port: Mapping[str, int], word: str) -> None:
         client.publish(word, b"kept", qos=1, retain=True).wait_for_publish(_WITHIN)
 
     kafka = kafka_conf(port["kafka"])
-    AdminClient(kafka).create_topics([NewTopic(word, 1)])[word].result(_WITHIN)
+    make_topic(kafka, word)
     produce(kafka, word, b"kept")
 
     _registry(port).register_schema(f"{word}-value", Schema('{"type": "object"}', "JSON"))
@@ -52,6 +52,12 @@ def kafka_conf(*ports: int) -> dict[str, Any]:
     return {"bootstrap.servers": ",".join(f"127.0.0.1:{port}" for port in ports), "log_level": 0}
 
 
+def make_topic(conf: dict[str, Any], name: str) -> None:
+    """Create a topic of one partition."""
+    admin = AdminClient(conf)
+    admin.create_topics([NewTopic(name, 1)])[name].result(_WITHIN)
+
+
 def produce(conf: dict[str, Any], topic: str, value: bytes) -> None:
     """Produce one record with acks=all, and see its delivery report."""
     reports: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -62,12 +68,18 @@ def produce(conf: dict[str, Any], topic: str, value: bytes) -> None:
     assert error is None, error
 
 
-def first_record(conf: dict[str, Any], topic: str) -> bytes | None:
-    """Return the value at the beginning of partition 0."""
+def delete_topic(conf: dict[str, Any], name: str) -> None:
+    """Delete a topic."""
+    admin = AdminClient(conf)
+    admin.delete_topics([name])[name].result(_WITHIN)
+
+
+def first_record(conf: dict[str, Any], topic: str, within: float = _WITHIN) -> bytes | None:
+    """Return the value at the beginning of partition 0, if one is there in that many seconds."""
     consumer = Consumer({**conf, "group.id": topic, "enable.auto.commit": False})
     try:
         consumer.assign([TopicPartition(topic, 0, 0)])
-        message = consumer.poll(_WITHIN)
+        message = consumer.poll(within)
         return None if message is None or message.error() else message.value()
     finally:
         consumer.close()

@@ -67,7 +67,9 @@ def test_no_two_services_want_the_same_port() -> None:
     assert {address for _, address, _, _ in wanted} == {"127.0.0.1"}
     ports = [outside for _, _, outside, _ in wanted]
     assert len(set(ports)) == len(ports)
-    variables = [variable for each in ALL.values() for variable in re.findall(r"\$\{(\w+_PORT)", str(each["ports"]))]
+    variables = [
+        variable for each in ALL.values() for variable in re.findall(r"127\.0\.0\.1:\$\{(\w+_PORT)", str(each["ports"]))
+    ]
     assert len(set(variables)) == len(variables) == len(ports)
 
 
@@ -208,6 +210,7 @@ def test_jupyter_is_given_the_services_as_containers_know_them() -> None:
         "registry": f"http://registry:8080{REGISTRY_PATH}",
         "influxdb": "http://influxdb:8086",
     }
+    assert published("jupyter") == [("127.0.0.1", 8888, int(environment["JUPYTER_PORT"]))]
     assert set(ALL["jupyter"]["depends_on"]) == set(given)
 
 

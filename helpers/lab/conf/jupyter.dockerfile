@@ -14,6 +14,6 @@ COPY data data
 USER 1000
 # The settings answer JupyterLab's questions about news and updates.
 ENV JUPYTER_CONFIG_PATH=/lessons/helpers/lab/conf/jupyter
-EXPOSE 8888
-CMD ["jupyter", "lab", "--no-browser", "--ServerApp.ip=0.0.0.0", "--ServerApp.root_dir=/lessons", \
-     "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"]
+# Root is allowed to: on some machines the notebooks are root's.
+CMD ["jupyter", "lab", "--no-browser", "--allow-root", "--ServerApp.ip=0.0.0.0", \
+     "--ServerApp.root_dir=/lessons", "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"]
