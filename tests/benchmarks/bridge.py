@@ -33,6 +33,7 @@ from tests.benchmarks.bridge_peers import CONTESTANTS, Contestant, Place
 
 RATE = 5_000
 PARTITIONS = 3
+ROUNDS = 3
 GIVE_UP = 300.0
 TAIL = 20.0  # how long the last hundredth may take; a bridge that stalls is not waited for
 SETTLED = 2.0
@@ -40,9 +41,9 @@ SETTLED = 2.0
 
 @dataclass
 class Figures:
-    """What was measured; ``nan`` where it could not be."""
+    """What was measured; 0 and ``nan`` where it could not be."""
 
-    rate: float = float("nan")
+    rate: float = 0.0
     cpu: float = float("nan")
     memory: float = float("nan")
     p50: float = float("nan")
@@ -217,23 +218,26 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
 
 
 def compare(arena: Arena, chosen: list[Contestant], messages: int, seconds: float) -> None:
-    socket_rate, producer_rate = limits(arena, messages)
-    bare = bare_producer_latency(arena, seconds)
-    figures: dict[str, Figures] = {}
+    there = []
     for contestant in chosen:
-        print(f"measuring {contestant.name} ...", flush=True)
         if missing := contestant.build():
-            print(f"  left out: {missing}")
-            continue
-        # The best of three: what disturbs a measurement only ever slows it down.
-        runs = []
-        for _ in range(3):
-            runs.append(drain(arena, contestant, messages))
-            stalled = f", {runs[-1].missing} not there {TAIL:.0f} s later" if runs[-1].missing else ""
-            print(f"  {runs[-1].rate:,.0f}/s{stalled}", flush=True)
-        found = max(runs, key=lambda each: each.rate if each.rate == each.rate else 0.0)
-        found.p50, found.p99 = latency(arena, contestant, seconds)
-        figures[contestant.name] = found
+            print(f"{contestant.name} is left out: {missing}")
+        else:
+            there.append(contestant)
+    socket_rate = producer_rate = 0.0
+    figures = {each.name: Figures() for each in there}
+    # The best of three: what disturbs a measurement only ever slows it down. In turn, so that it disturbs them all.
+    for number in range(ROUNDS):
+        print(f"round {number + 1} of {ROUNDS}", flush=True)
+        socket_rate, producer_rate = map(max, (socket_rate, producer_rate), limits(arena, messages))
+        for contestant in there:
+            found = drain(arena, contestant, messages)
+            stalled = f", {found.missing} not there {TAIL:.0f} s later" if found.missing else ""
+            print(f"  {contestant.name}: {found.rate:,.0f}/s{stalled}", flush=True)
+            figures[contestant.name] = max(figures[contestant.name], found, key=lambda each: each.rate)
+    bare = bare_producer_latency(arena, seconds)
+    for contestant in there:
+        figures[contestant.name].p50, figures[contestant.name].p99 = latency(arena, contestant, seconds)
     rows = [
         [name, f"{each.rate:,.0f}", f"{each.cpu:.1f}", f"{each.memory:.0f}", f"{each.p50:.1f}", f"{each.p99:.1f}"]
         for name, each in figures.items()
@@ -245,7 +249,7 @@ def compare(arena: Arena, chosen: list[Contestant], messages: int, seconds: floa
     columns = ["bridge", "drained/s", "CPU s/million", "peak MB", f"p50 ms at {RATE:,}/s", "p99 ms"]
     table(f"{messages:,} messages, best of three", columns, rows)
     us, every = figures.get("helpers.bridge"), figures.get("helpers.bridge, all headers")
-    peers = {name: each for name, each in figures.items() if "helpers" not in name}
+    peers = {name: each for name, each in figures.items() if "helpers" not in name and each.rate}
     ratios = []
     if us:
         ratios += [[f"drain: ours / {name}", f"{us.rate / each.rate:.2f}"] for name, each in peers.items()]
