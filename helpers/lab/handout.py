@@ -11,6 +11,7 @@ from pathlib import Path
 from helpers.errors import ConfigurationError, NotWritable
 
 _BEGIN = "-----BEGIN CERTIFICATE-----"
+_ASK = "Give the file that the instructor handed out, `workshop.env`, unchanged."
 _TRUSTS = ("LAB_MQTT_CA", "LAB_KAFKA_CA", "LAB_REGISTRY_CA", "LAB_INFLUXDB_CA")
 
 
@@ -31,7 +32,7 @@ def write(file: Path, variables: Mapping[str, str], certificate: str, *, comment
         raise NotWritable(file.parent, reason=error.strerror or str(error)) from error
 
 
-def read(file: Path) -> tuple[dict[str, str], str]:
+def read(file: Path, *, remedy: str = _ASK) -> tuple[dict[str, str], str]:
     """Return the variables, the file as the authority to trust among them, and the certificate.
 
     Raises:
@@ -41,12 +42,10 @@ def read(file: Path) -> tuple[dict[str, str], str]:
         text, begin, rest = file.read_text(encoding="utf-8").partition(_BEGIN)
     except (OSError, UnicodeDecodeError) as error:
         cause = getattr(error, "strerror", None) or "it is no text"
-        raise ConfigurationError(str(file), cause, remedy="Give the file that the instructor handed out.") from error
+        raise ConfigurationError(str(file), cause, remedy=remedy) from error
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not (begin and lines and all(line.startswith("LAB_") and "=" in line for line in lines)):
-        raise ConfigurationError(
-            str(file), "it is no hand-out of a shared lab", remedy="Ask for the file `workshop.env` again, unchanged."
-        )
+        raise ConfigurationError(str(file), "it is no hand-out of a shared lab", remedy=remedy)
     variables = {key: value for key, _, value in (line.partition("=") for line in lines)}
     services = {key.split("_")[1] for key in variables}
     return variables | {key: str(file) for key in _TRUSTS if key.split("_")[1] in services}, begin + rest

@@ -50,7 +50,8 @@ class Settings:
         """
         env = os.environ if environ is None else environ
         if joined := (file := home(env) / JOINED).is_file():
-            env = {**handout.read(file)[0], **{key: value for key, value in env.items() if value}}
+            stored, _ = handout.read(file, remedy="`lab leave`, then join again.")
+            env = {**stored, **{key: value for key, value in env.items() if value}}
         variables = {service: Variables(service, env) for service in READERS}
         given = {service: read(variables[service]) for service, read in READERS.items() if variables[service].given}
         try:
