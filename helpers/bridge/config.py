@@ -149,6 +149,8 @@ class BridgeConfig:
             "compression.type": "none",
             "queue.buffering.max.messages": 4 * RECEIVE_MAXIMUM,
             "reconnect.backoff.max.ms": 1000,
+            # What goes wrong reaches the snapshot; librdkafka's log would say it again with every attempt.
+            "log_level": 2,
             **self.kafka,
             **{name: value for name, value, _ in _FIXED},
         }

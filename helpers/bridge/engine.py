@@ -140,9 +140,9 @@ class Engine(Loop[BridgeConfig]):
             return
         with contextlib.suppress(TopicError):
             device = self._sink.route(topic).key or topic
-            if gap := self._sequences.note(device, properties.get("boot", ""), int(number)):
-                self._counts.missing += gap
-                log.warning("%s: %d messages before sequence number %s never came", device, gap, number)
+            if (gap := self._sequences.note(device, properties.get("boot", ""), int(number))) > 0:
+                log.warning("%s: %d messages before sequence number %s have not come", device, gap, number)
+            self._counts.missing = self._sequences.missing
 
     def _note_dropped(self, payload: bytes) -> None:
         with contextlib.suppress(ValueError):

@@ -8,6 +8,8 @@ from typing import Any
 
 log = logging.getLogger("helpers.bridge")
 
+_GAPS_REMEMBERED = 8
+
 
 @dataclass(kw_only=True, slots=True)
 class Counts:
@@ -16,8 +18,8 @@ class Counts:
     ``received`` at QoS 1; ``received_qos0`` at QoS 0, of which ``dropped_qos0`` found no room. ``redelivered``: DUP=1.
     ``produced`` and ``dead_lettered``: stored, by Kafka's delivery reports; ``truncated`` of the dead letters were too
     large for Kafka and lost a part of their body. ``acked``: PUBACKs sent. ``looped``: came from Kafka, and were not
-    sent back there. ``missing``: sequence numbers that never came. ``broker_dropped``: what Mosquitto says it dropped,
-    for any of its clients. ``sessions_lost``: reconnects at which the broker had no session: a gap may exist.
+    sent back there. ``missing``: sequence numbers that have not come. ``broker_dropped``: what Mosquitto says it
+    dropped, for any of its clients. ``sessions_lost``: reconnects at which the broker had no session: a gap may exist.
 
     In the other direction ``received`` are records, ``produced`` commands sent to MQTT, ``expired`` those that were
     stale before, and ``unheard`` those for which no client had a subscription.
@@ -94,22 +96,51 @@ class Snapshot:
 
 
 class Sequences:
-    """Tells loss from sequence numbers: per device and boot, the highest number seen so far.
+    """Tells loss from sequence numbers, per device and boot.
 
-    A number that skips some says how many are missing. One that was seen, or is lower, is a repetition: at least once
-    is what was promised. Remembers one pair per device, 100 to 200 bytes.
+    A number that skips some says how many are missing. One that was skipped may come later, if a device's client sent
+    it again after others: then it is missing no more. Any other low number is a repetition: at least once is what was
+    promised. Remembers the highest number of each device and its latest gaps, some 300 bytes.
     """
 
     def __init__(self) -> None:
         self.missing = 0
-        self._last: dict[str, tuple[str, int]] = {}
+        self._seen: dict[str, _Seen] = {}
 
     def note(self, device: str, boot: str, number: int) -> int:
-        """Note a message and return how many before it are missing. A new boot starts wherever it starts."""
-        known_boot, last = self._last.get(device, ("", -1))
-        if device in self._last and known_boot == boot and number <= last:
+        """Note a message; return how many more are missing before it, -1 if it was missing itself, or 0.
+
+        A new boot starts wherever it starts.
+        """
+        seen = self._seen.get(device)
+        if seen is None or seen.boot != boot:
+            self._seen[device] = _Seen(boot, number)
             return 0
-        gap = number - last - 1 if device in self._last and known_boot == boot else 0
-        self._last[device] = (boot, number)
-        self.missing += gap
-        return gap
+        change = seen.skipped_before(number) if number > seen.last else -seen.fills(number)
+        self.missing += change
+        return change
+
+
+class _Seen:
+    """What came from one boot of one device: up to ``last``, but for the gaps."""
+
+    __slots__ = ("boot", "gaps", "last")
+
+    def __init__(self, boot: str, last: int) -> None:
+        self.boot = boot
+        self.last = last
+        self.gaps: tuple[range, ...] = ()
+
+    def skipped_before(self, number: int) -> int:
+        if gap := range(self.last + 1, number):
+            self.gaps = (*self.gaps, gap)[-_GAPS_REMEMBERED:]
+        self.last = number
+        return len(gap)
+
+    def fills(self, number: int) -> bool:
+        for gap in self.gaps:
+            if number in gap:
+                parts = (range(gap.start, number), range(number + 1, gap.stop))
+                self.gaps = tuple(each for old in self.gaps for each in (parts if old is gap else (old,)) if each)
+                return True
+        return False

@@ -103,10 +103,27 @@ def test_what_is_not_json_is_poison(payload: bytes) -> None:
 
 def test_gaps_are_told_per_device_and_boot() -> None:
     sequences = Sequences()
-    seen = [("a", "1", 5), ("a", "1", 6), ("b", "1", 1), ("a", "1", 9), ("a", "1", 9), ("a", "1", 8), ("a", "2", 3)]
+    seen = [("a", "1", 5), ("a", "1", 6), ("b", "1", 1), ("a", "1", 9), ("a", "1", 9), ("a", "1", 6), ("a", "2", 3)]
     assert [sequences.note(*each) for each in seen] == [0, 0, 0, 2, 0, 0, 0]
     assert sequences.note("a", "2", 5) == 1
     assert sequences.missing == 3
+
+
+def test_what_comes_late_is_missing_no_more() -> None:
+    sequences = Sequences()
+    assert [sequences.note("a", "1", number) for number in (1, 5, 3, 3, 2, 1, 4, 6)] == [0, 3, -1, 0, -1, 0, -1, 0]
+    assert sequences.missing == 0
+
+
+@given(st.permutations(range(8)))
+def test_what_is_missing_does_not_depend_on_the_order(numbers: list[int]) -> None:
+    sequences = Sequences()
+    came = numbers[:5]
+    for number in came:
+        sequences.note("a", "1", number)
+    # The first one to come may be the middle of a stream: nobody can know what was before it.
+    expected = [each for each in range(came[0], max(came)) if each not in came]
+    assert sequences.missing == len(expected)
 
 
 def test_a_snapshot_is_a_row_and_a_line() -> None:
