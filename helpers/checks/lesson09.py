@@ -28,6 +28,10 @@ _TAKE_OFF = "A record with the key and no value takes a generator off the list a
 _LITRES, _LATE_SECONDS = 1.0, 3600
 
 
+class _RefusedError(Exception):
+    """InfluxDB's own words for a query that went wrong, which it sends with status 200."""
+
+
 def exercise_1(watch: Watch) -> Result:
     """``analysts-tanker`` lists every generator whose newest level is below half a tank, and how much fits in."""
     listed = _listed(watch, "analysts-tanker", "litres")
@@ -100,8 +104,8 @@ def exercise_3(watch: Watch) -> Result:  # noqa: PLR0911 - one answer for each m
     try:
         counted = ask(f'SELECT count("temperature") FROM "{measurement}"')  # noqa: S608 - a name of ours
         tags = [each[0] for series in ask(f'SHOW TAG KEYS FROM "{measurement}"') for each in series["values"]]
-    except HTTPError as error:
-        return not_yet(f"InfluxDB answers {error.code}.", "Run the cell of section 5 that defines influx.")
+    except (HTTPError, _RefusedError) as error:
+        return not_yet(f"InfluxDB says no: {error}.", "Run the cell of section 5 that defines influx.")
     points = counted[0]["values"][0][1] if counted else 0
     if not points:
         return not_yet(
@@ -158,7 +162,7 @@ def _readings(watch: Watch) -> list[tuple[datetime, dict[str, Any]]]:
 
 
 def _ask(watch: Watch, query: str) -> list[dict[str, Any]]:
-    """The series that answer an InfluxQL query. Raises ``HTTPError``."""
+    """The series that answer an InfluxQL query. Raises ``HTTPError`` or ``_RefusedError``."""
     server = watch.here.influxdb  # type: ignore[attr-defined]
     headers = {}
     if server.token:
@@ -168,8 +172,11 @@ def _ask(watch: Watch, query: str) -> list[dict[str, Any]]:
         headers["Authorization"] = f"Basic {pair}"
     url = f"{server.url}/query?{urlencode({'db': server.database, 'q': query})}"
     with urlopen(Request(url, headers=headers), timeout=_TIMEOUT, context=server.tls) as answer:  # noqa: S310 - the lab's
-        [result] = json.load(answer)["results"]
-    return list(result.get("series", []))
+        text = answer.read()
+    result = (json.loads(text).get("results") if text.strip() else None) or [{}]
+    if "error" in result[0]:
+        raise _RefusedError(result[0]["error"])
+    return list(result[0].get("series", []))
 
 
 def _behind(watch: Watch, group: str, topic: str) -> int:

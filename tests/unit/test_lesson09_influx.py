@@ -1,18 +1,19 @@
 """What lesson 09 says to each version of InfluxDB: the requests of its own functions, as a server receives them.
 
-Version 1 runs for real in the integration tests. Here only the differences are looked at, as the versions' manuals
-describe them: who makes the database, who is let in how, and how a measurement is emptied.
+Version 1 runs for real in the integration tests, and so does version 2 where somebody brings one. Here only the
+differences are looked at: who makes the database, who is let in how, how a measurement is emptied, and how each version
+says that something went wrong. What version 2 answers here was answered by 2.7.12; version 3 is as its manual has it.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -21,7 +22,10 @@ from tests.notebooks import cells
 
 
 class Recorder(BaseHTTPRequestHandler):
-    """Notes each request as ``(method, path, parameters, Authorization)``; the server says its version and status."""
+    """Notes each request as ``(method, path, parameters, Authorization)``.
+
+    The server says its version, refuses one method with a status, and has the same answer to every query.
+    """
 
     server: Any
 
@@ -32,6 +36,8 @@ class Recorder(BaseHTTPRequestHandler):
         self.send_response(self.server.refusal if self.command == self.server.refused else 200)
         self.send_header("X-Influxdb-Version", self.server.version)
         self.end_headers()
+        if url.path == "/query":
+            self.wfile.write(self.server.answer)
 
     do_GET = do_POST = do_DELETE = answer  # noqa: N815 - names that the base class prescribes
 
@@ -43,6 +49,7 @@ class Recorder(BaseHTTPRequestHandler):
 def server() -> Iterator[Any]:
     server: Any = HTTPServer(("127.0.0.1", 0), Recorder)
     server.seen, server.version, server.refused, server.refusal = [], "1.6.7", "", 0
+    server.answer = b'{"results":[{"statement_id":0}]}\n'
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server
@@ -59,6 +66,7 @@ def lesson(server: Any, **credentials: str) -> dict[str, Any]:
     }
     cells.define("09", "table", names)
     cells.define("09", "influx", names)
+    cells.define("09", "sink", names)
     return names
 
 
@@ -95,7 +103,31 @@ def test_version_3_deletes_the_table_whether_there_is_one_or_not(server: Any, st
     assert server.seen[-1][:3] == ("DELETE", "/api/v3/configure/table", {"db": "generators", "table": "m"})
 
 
-def test_a_token_that_is_refused_is_not_taken_for_an_empty_table(server: Any) -> None:
-    server.version, server.refused, server.refusal = "3.8.0", "DELETE", 401
-    with pytest.raises(HTTPError, match="401"):
-        lesson(server, token="no")["start_afresh"]("m", "group")
+@pytest.mark.parametrize(("version", "method"), [("1.6.7", "POST"), ("v2.7.12", "POST"), ("3.11.1", "DELETE")])
+def test_a_token_that_is_refused_is_not_taken_for_an_empty_measurement(server: Any, version: str, method: str) -> None:
+    server.version, server.refused, server.refusal = version, method, 401
+    names = lesson(server, token="no")
+    with pytest.raises(names["InfluxError"], match="401"):
+        names["start_afresh"]("m", "group")
+
+
+def test_an_error_in_an_answer_that_says_200_is_an_error(server: Any) -> None:
+    """As version 2 answers where there is no such bucket, and version 1 to a query that it does not understand."""
+    server.version = "v2.7.12"
+    server.answer = b'{"results":[{"statement_id":0,"error":"default retention policy not set for: generators"}]}'
+    names = lesson(server, token="t0ken")
+    with pytest.raises(names["InfluxError"], match="default retention policy not set for: generators"):
+        names["start_afresh"]("m", "group")
+
+
+@pytest.mark.parametrize("answer", [b'{"results":[{"statement_id":0}]}', b"{}", b""])
+def test_nothing_found_is_no_series(server: Any, answer: bytes) -> None:
+    server.answer = answer
+    assert lesson(server)["ask_influx"]("SELECT 1") == []
+
+
+def test_series_come_with_their_tags_and_times_in_milliseconds(server: Any) -> None:
+    series = [{"name": "m", "tags": {"kind": "hospital"}, "columns": ["time", "mean"], "values": [[1000, 80.5]]}]
+    server.answer = json.dumps({"results": [{"statement_id": 0, "series": series}]}).encode()
+    assert lesson(server)["ask_influx"]("SELECT 1") == series
+    assert server.seen[-1][2]["epoch"] == "ms"
