@@ -105,15 +105,28 @@ def lab_env(
 
 
 @pytest.fixture(scope="session")
-def here(lab_env: dict[str, str]) -> Iterator[Any]:
-    """The tests' lab as a lesson sees it: ``here.mqtt``, ``here.kafka``, ``here.registry``, ``here.ns``."""
+def _attached(lab_env: dict[str, str]) -> Any:
     from helpers import lab
 
     with pytest.MonkeyPatch.context() as patch:
-        for variable, value in lab_env.items():
-            if variable.startswith("LAB_"):
-                patch.setenv(variable, value)
-        yield lab.connect()
+        _as_in(lab_env, patch)
+        return lab.connect()
+
+
+@pytest.fixture
+def here(lab_env: dict[str, str], _attached: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The tests' lab as a lesson sees it: ``here.mqtt``, ``here.kafka``, ``here.registry``, ``here.ns``.
+
+    For as long as the test runs, this process's ``LAB_*`` variables are those of that lab.
+    """
+    _as_in(lab_env, monkeypatch)
+    return _attached
+
+
+def _as_in(env: dict[str, str], patch: pytest.MonkeyPatch) -> None:
+    for variable, value in env.items():
+        if variable.startswith("LAB_"):
+            patch.setenv(variable, value)
 
 
 @pytest.fixture

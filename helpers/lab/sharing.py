@@ -103,7 +103,8 @@ def _credentials(folder: Path, address: str) -> str:
     from cryptography.hazmat.primitives import serialization as pem
 
     password, key, certificate = (folder / name for name in ("password.txt", "ca-key.pem", "ca.pem"))
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.chmod(0o700)  # the brokers' configurations hold the password too
     if not certificate.exists():
         authority = trustme.CA(organization_name="MQTT and Kafka lessons")
         password.write_text(secrets.token_urlsafe(12), encoding="utf-8")

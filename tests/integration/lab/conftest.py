@@ -39,7 +39,7 @@ def told() -> Told:
 @pytest.fixture
 def own_env(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of a lab of the test's own, which is not up, and is down afterwards. Its folder has a space."""
-    # The tests' shared lab may have put its own variables into this process's environment.
+    # A test that asks for `here` has the variables of the tests' lab in its environment.
     env = {key: value for key, value in os.environ.items() if not key.startswith("LAB_") or key == "LAB_CACHE"}
     env |= {"LAB_HOME": str(tmp_path / "a lab"), "LAB_PORTS": "any", "LAB_INFLUXDB_PROVIDER": "none"}
     yield env

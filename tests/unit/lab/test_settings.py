@@ -105,6 +105,7 @@ def test_a_given_registry(pem: str) -> None:
     assert isinstance(given, RegistryEndpoint)
     assert given.address == "https://registry.example"
     assert given.conf["basic.auth.user.info"] == "ana:pw"
+    assert given.conf["timeout"] == 10  # seconds: a registry that hangs is not waited for
     assert given.conf["ssl.ca.location"] == pem
 
 
@@ -153,6 +154,7 @@ CONTRADICTIONS = [
         "SCRAM-SHA-256",
     ),
     (NS | {"LAB_REGISTRY_URL": "http://r.example", "LAB_REGISTRY_CA": __file__}, "LAB_REGISTRY_CA", "https:"),
+    (INFLUXDB | {"LAB_INFLUXDB_CA": __file__}, "LAB_INFLUXDB_CA", "https:"),
     (
         INFLUXDB | {"LAB_INFLUXDB_USERNAME": "a", "LAB_INFLUXDB_PASSWORD": "b", "LAB_INFLUXDB_TOKEN": "c"},
         "LAB_INFLUXDB_TOKEN",

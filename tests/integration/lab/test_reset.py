@@ -1,0 +1,44 @@
+"""What `lab reset` finds beyond names in Kafka: points in InfluxDB, and retained messages."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from helpers.lab import clients, lessons, reset
+from tests.integration.lab.conftest import run_lab
+
+
+def test_a_reset_drops_a_lessons_measurements(lab_env: dict[str, str], here: Any, unique: Callable[[str], str]) -> None:
+    if here.influxdb is None:
+        pytest.skip("InfluxDB is not installed")
+    server, (me, other) = here.influxdb, (unique(each).replace("-", "") for each in "no")
+    query = urlencode({"q": f'CREATE DATABASE "{server.database}"'})
+    clients.http(f"{server.url}/query?{query}", server.conf, method="POST", timeout=20)
+    points = "".join(
+        f"{name} fuel=1\n" for name in (f"{me}-analysts-readings", f"{me}-mine", f"{other}-analysts-readings")
+    )
+    write = urllib.request.Request(f"{server.url}/write?db={server.database}", data=points.encode())  # noqa: S310
+    urllib.request.urlopen(write, timeout=20).close()  # noqa: S310
+
+    env = {**lab_env, "LAB_NAMESPACE": me}
+    assert "1 measurement" in run_lab(env, "reset", "--lesson", "09").stdout
+    assert "nothing to delete" in run_lab(env, "reset", "--lesson", "09").stdout
+    # What no lesson owns, and what is another learner's, is still there to be dropped.
+    assert reset.influxdb(server, lambda name: name.startswith((f"{me}-", f"{other}-"))) == {"measurements": 2}
+
+
+def test_a_retained_message_is_found_on_a_word_and_below_it(here: Any, unique: Callable[[str], str]) -> None:
+    ns = f"{unique('n').replace('-', '')}-"
+    mine, theirs = (f"{ns}generators", f"{ns}generators/G-001/state"), f"{ns}others/state"
+    client = clients.mqtt_client(here.mqtt, f"{ns}maker")
+    with clients.running(client, here.mqtt):
+        for topic in (*mine, theirs):
+            client.publish(topic, b"on", qos=1, retain=True).wait_for_publish(20)
+    owned = reset.owner(ns, lessons.find("02"), alone=False)
+    assert reset.retained(here.mqtt, [f"{ns}generators/#"], owned) == {"retained messages": 2}
+    assert reset.retained(here.mqtt, [f"{ns}others/#"], lambda name: name == theirs) == {"retained messages": 1}
