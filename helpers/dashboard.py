@@ -35,6 +35,9 @@ LEVELS = {
     "not burning": ("#6b7680", "circle-open"),
 }
 ALARM, SOON, FINE, STANDING = LEVELS
+# What is wrong, most urgent first.
+_THEFT, _HOT, _EMPTY, _SILENT = range(4)
+_NONE = (4, "")
 
 
 @dataclass
@@ -45,7 +48,7 @@ class _Generator:
     time: datetime
     fuel: deque[tuple[datetime, float]] = field(default_factory=lambda: deque(maxlen=12))
     hours: float = math.inf
-    trouble: str = ""
+    trouble: tuple[int, str] = _NONE
 
     @property
     def level(self) -> str:
@@ -62,11 +65,11 @@ class _Generator:
         self.hours = left * (time - began).total_seconds() / 3600 / (full - left) if full > left else math.inf
         before, litres = self.fuel[-2] if len(self.fuel) > 1 else (began, left)
         rate = (litres - left) * 3600 / ((time - before).total_seconds() or 1)
-        self.trouble = f"empty in {self.hours:.1f} h" if self.level == ALARM else ""
+        self.trouble = (_EMPTY, f"empty in {self.hours:.1f} h") if self.level == ALARM else _NONE
         if value["temperature"] > ALARM_DEGREES:
-            self.trouble = f"coolant at {value['temperature']:.0f} °C"
+            self.trouble = _HOT, f"coolant at {value['temperature']:.0f} °C"
         if rate > ALARM_LITRES_PER_HOUR:
-            self.trouble = f"loses {rate / 60:.0f} litres a minute: theft?"
+            self.trouble = _THEFT, f"loses {rate / 60:.0f} litres a minute: theft?"
 
 
 class Operations(HasTraits):
@@ -128,12 +131,14 @@ class Operations(HasTraits):
         ]
 
     def alerts(self) -> list[tuple[str, str]]:
-        """``(generator, what is wrong)`` for each that has trouble, is nearly empty, or has fallen silent."""
+        """``(generator, what is wrong)``, most urgent first: theft, heat, nearly empty, silent."""
         found = []
         for name, each in self._fleet.items():
             silent = (self._newest - each.time).total_seconds() / 60 if self._newest else 0
-            found.append((name, f"silent for {silent:.0f} minutes" if silent > SILENT_MINUTES else each.trouble))
-        return [(name, text) for name, text in found if text]
+            trouble = (_SILENT, f"silent for {silent:.0f} minutes") if silent > SILENT_MINUTES else each.trouble
+            if trouble is not _NONE:
+                found.append((trouble[0], each.hours, name, trouble[1]))
+        return [(name, text) for *_, name, text in sorted(found)]
 
 
 def view(operations: Operations) -> widgets.VBox:
@@ -157,7 +162,7 @@ def _traces(operations: Operations) -> Iterator[tuple[list[Any], list[Any], list
     places, soonest, rates = operations.places(), operations.soonest(), operations.rates()
     for level, (colour, symbol) in LEVELS.items():
         mine = [each for each in places if each[2] == level]
-        sizes = [10 + 5 * math.log10(each[3]) for each in mine] or [10]
+        sizes = [10 + 3 * math.log10(each[3]) for each in mine] or [10]
         marker = {"color": colour, "symbol": symbol, "size": sizes, "opacity": 1}
         yield [each[1] for each in mine], [each[0] for each in mine], [each[4] for each in mine], marker
     colours = [LEVELS[level][0] for *_, level in soonest]
@@ -171,7 +176,7 @@ def _head(operations: Operations) -> str:
     rates, alerts = operations.rates(), operations.alerts()
     _, mqtt, kafka = rates[-1] if rates else (0, 0, 0)
     numbers = f"{len(operations):,} generators · MQTT {mqtt:,.0f}/s · Kafka {kafka:,.0f}/s · lag {operations.lag:,}"
-    shown = [f"<b>{html.escape(name)}</b> {html.escape(text)}" for name, text in alerts[-6:]]
+    shown = [f"<b>{html.escape(name)}</b> {html.escape(text)}" for name, text in alerts[:6]]
     more = [f"and {len(alerts) - 6:,} more"] if len(alerts) > len(shown) else []
     return (
         f'<div style="background:white;color:#24292f;padding:.5em 1em;line-height:1.5;min-height:5em;'
@@ -184,15 +189,19 @@ def _head(operations: Operations) -> str:
 def _figure() -> go.FigureWidget:
     with (DATA / "outline.csv").open(encoding="utf-8", newline="") as file:
         coast = [(float(row["lon"]), float(row["lat"])) for row in csv.DictReader(file)]
-    titles = ("The fleet, by hours to empty", "Empty first (hours · litres)", "Messages per second")
+    titles = ("The fleet, by hours to empty", "Empty first", "Messages per second")
     figure = make_subplots(rows=2, cols=2, specs=[[{}, {"rowspan": 2}], [{}, None]], row_heights=[0.7, 0.3],
-                           subplot_titles=titles, figure=go.FigureWidget())  # fmt: skip
+                           vertical_spacing=0.12, subplot_titles=titles, figure=go.FigureWidget())  # fmt: skip
     figure.add_scatter(x=[x for x, _ in coast], y=[y for _, y in coast], line_color="#aab4be", showlegend=False)
     for rank, name in enumerate(LEVELS):
         figure.add_scatter(name=name, mode="markers", zorder=len(LEVELS) - rank)  # the worst on top
     figure.add_bar(orientation="h", showlegend=False, row=1, col=2)
     for name, colour, dash in (("MQTT", PALETTE[2], "solid"), ("Kafka", PALETTE[4], "dot")):
         figure.add_scatter(name=name, mode="lines", line={"color": colour, "dash": dash}, row=2, col=1)
+    figure.update_xaxes(ticksuffix="°", col=1, row=1)
+    figure.update_yaxes(ticksuffix="°", col=1, row=1)
+    figure.update_xaxes(ticksuffix=" h", rangemode="tozero", row=1, col=2)
+    figure.update_xaxes(ticksuffix=" s", row=2, col=1)
     figure.update_yaxes(autorange="reversed", row=1, col=2)
     figure.update_yaxes(rangemode="tozero", row=2, col=1)
     legend = {"orientation": "h", "y": -0.06}

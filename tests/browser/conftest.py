@@ -45,9 +45,10 @@ class Jupyter:
     url: str
     token: str
 
-    def notebook(self, name: str) -> str:
-        """The address of a lesson, in a workspace of its own: no tabs of an earlier visit."""
-        return f"{self.url}/lab/workspaces/{uuid.uuid4().hex}/tree/notebooks/{name}?token={self.token}"
+    def notebook(self, path: Path) -> str:
+        """The address of a notebook, in a workspace of its own: no tabs of an earlier visit."""
+        place = path.relative_to(ROOT).as_posix()
+        return f"{self.url}/lab/workspaces/{uuid.uuid4().hex}/tree/{place}?token={self.token}"
 
     def end_kernels(self) -> None:
         for session in json.loads(self._ask("GET", "/api/sessions")):

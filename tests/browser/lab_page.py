@@ -31,7 +31,7 @@ class LessonPage:
     def __init__(self, visit: Visit, jupyter: Jupyter, lesson: Lesson) -> None:
         self.page: Any = visit.page
         self.lesson = lesson
-        self.page.goto(jupyter.notebook(lesson.path.name), timeout=OPEN_WITHIN * 1000)
+        self.page.goto(jupyter.notebook(lesson.path), timeout=OPEN_WITHIN * 1000)
         self.page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=OPEN_WITHIN * 1000)
         # Before the kernel is there, Run All would ask which kernel to take.
         self.page.get_by_text(re.compile(r"ipykernel\) \| Idle")).wait_for(timeout=OPEN_WITHIN * 1000)

@@ -81,7 +81,7 @@ def test_each_trouble_is_an_alert() -> None:
     assert "coolant" in alerts["G-002"]
     assert alerts["G-003"].startswith("silent for 2")
     assert alerts["G-004"].startswith("empty in")
-    assert set(alerts) == {"G-001", "G-002", "G-003", "G-004"}
+    assert list(alerts) == ["G-001", "G-002", "G-004", "G-003"], "the most urgent comes first"
 
 
 def test_a_healthy_fleet_has_no_alert() -> None:
