@@ -1,0 +1,90 @@
+"""README, WORKSHOP, CONTRIBUTING: commands have a test or a reason, links lead somewhere, numbers are the lessons'."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from urllib.parse import unquote
+
+import pytest
+
+from helpers.lab.lessons import LESSONS, Lesson
+from helpers.paths import ROOT
+from tests import docs
+from tests.notebooks import anatomy
+
+
+@pytest.mark.parametrize("page", docs.PAGES)
+def test_every_command_has_a_test_or_a_reason(page: str) -> None:
+    unknown = docs.commands(page) - set(docs.TESTED)
+    assert not unknown, "Say in tests/docs.py how these are tested."
+
+
+def test_the_table_has_no_command_that_no_page_has() -> None:
+    assert set(docs.TESTED) <= {each for page in docs.PAGES for each in docs.commands(page)}
+
+
+@pytest.mark.parametrize(
+    ("by", "saying"),
+    sorted({(each.by, each.saying) for each in docs.TESTED.values() if isinstance(each, docs.Covered)}),
+)
+def test_what_covers_a_command_is_there(by: str, saying: str) -> None:
+    assert saying in docs.text(by)
+
+
+def test_what_looks_like_a_command_is_found() -> None:
+    found = docs.commands("WORKSHOP.md")
+    assert {"lab join workshop.env --name ana", "git restore notebooks", "lab reset --everyone"} <= found
+
+
+def _slug(heading: str) -> str:
+    """The anchor that GitHub and JupyterLab make of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", docs.PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    anchors = {_slug(each) for each in re.findall(r"^#+ (.+)$", docs.prose(page), re.MULTILINE)}
+    for target in anatomy.LINK.findall(docs.prose(page)):
+        path, _, anchor = unquote(target).partition("#")
+        if path.startswith(("http:", "https:")):
+            continue
+        assert not path or (ROOT / path).exists(), target
+        if not path:
+            assert anchor in anchors, target
+
+
+@pytest.mark.parametrize("page", docs.PAGES)
+def test_files_that_are_named_are_there(page: str) -> None:
+    named = re.findall(r"`((?:helpers|tests|notebooks|data|\.ci|\.github)/[\w./-]+)`", docs.prose(page))
+    assert [each for each in named if "NN" not in each and not (ROOT / each).exists()] == []
+
+
+@pytest.mark.parametrize("lesson", LESSONS.values(), ids=lambda each: each.number)
+def test_the_workshops_times_are_the_lessons(lesson: Lesson) -> None:
+    page, first = docs.text("WORKSHOP.md"), anatomy.Lesson.read(lesson.path).cells[0].source
+    row = re.search(rf"^\| {lesson.number} {lesson.title} \| (\d+) s \| \d+ min \| (\d+) min \|$", page, re.MULTILINE)
+    header = re.search(r"Run All: (\d+) s .* allow (\d+) min", first)
+    assert row
+    assert header
+    assert row.groups() == header.groups()
+    section = page.partition(f"\n### {lesson.number} · {lesson.title}\n")[2].partition("\n#")[0]
+    pace = [
+        int(each) for each in re.findall(r"(?:^|· |\n)(\d+) ", section.partition("**Pace** ")[2].partition("\n\n")[0])
+    ]
+    assert pace == sorted(set(pace))
+    assert pace[-1] == int(header[2])
+    # Each prediction of the lesson has its wrong answers here.
+    predictions = sum("predict" in each.metadata.get("tags", []) for each in anatomy.Lesson.read(lesson.path).cells)
+    assert section.count("**Expect** at") == predictions
+
+
+@pytest.mark.parametrize(("name", "minutes"), [("Two hours", 120), ("Half a day", 240), ("A day", 480)])
+def test_a_schedule_is_as_long_as_it_says(name: str, minutes: int) -> None:
+    table = docs.text("WORKSHOP.md").partition(f"**{name}: ")[2].split("\n\n")[1]
+    assert sum(int(each) for each in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)) == minutes
+
+
+def test_the_stick_has_what_builds_the_project() -> None:
+    [requires] = tomllib.loads(docs.text("pyproject.toml"))["build-system"]["requires"]
+    assert f" {requires} editables" in docs.text("WORKSHOP.md")
