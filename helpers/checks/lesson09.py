@@ -103,7 +103,7 @@ def exercise_3(watch: Watch) -> Result:  # noqa: PLR0911 - one answer for each m
     ask = partial(_ask, watch)
     try:
         counted = ask(f'SELECT count("temperature") FROM "{measurement}"')  # noqa: S608 - a name of ours
-        tags = [each[0] for series in ask(f'SHOW TAG KEYS FROM "{measurement}"') for each in series["values"]]
+        tags = [each[-1] for series in ask(f'SHOW TAG KEYS FROM "{measurement}"') for each in series["values"]]
     except (HTTPError, _RefusedError) as error:
         return not_yet(f"InfluxDB says no: {error}.", "Run the cell of section 5 that defines influx.")
     points = counted[0]["values"][0][1] if counted else 0

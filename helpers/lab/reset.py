@@ -100,6 +100,8 @@ def influxdb(endpoint: InfluxEndpoint, owned: Owned) -> Counter[str]:
         url = f"{endpoint.url}{path}?{urlencode({'db': endpoint.database, **parameters})}"
         text = http(url, endpoint.conf, method=method, timeout=_TIMEOUT) or b"{}"
         (result,) = json.loads(text).get("results") or [{}]
+        if "error" in result:  # with status 200
+            raise OSError(result["error"])
         # In a row of SHOW MEASUREMENTS the name is the last value: InfluxDB 3 puts the database before it.
         return [row[-1] for series in result.get("series", []) for row in series["values"]]
 

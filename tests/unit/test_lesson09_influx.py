@@ -18,13 +18,16 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from helpers.lab import reset
+from helpers.lab.endpoints import InfluxEndpoint
 from tests.notebooks import cells
 
 
 class Recorder(BaseHTTPRequestHandler):
     """Notes each request as ``(method, path, parameters, Authorization)``.
 
-    The server says its version, refuses one method with a status, and has the same answer to every query.
+    The server says its version, refuses one method with a status, and has the same answer to every query, but for
+    those that begin with a word in ``answers``.
     """
 
     server: Any
@@ -37,7 +40,8 @@ class Recorder(BaseHTTPRequestHandler):
         self.send_header("X-Influxdb-Version", self.server.version)
         self.end_headers()
         if url.path == "/query":
-            self.wfile.write(self.server.answer)
+            statement = dict(parse_qsl(url.query)).get("q", "").partition(" ")[0]
+            self.wfile.write(self.server.answers.get(statement, self.server.answer))
 
     do_GET = do_POST = do_DELETE = answer  # noqa: N815 - names that the base class prescribes
 
@@ -49,7 +53,7 @@ class Recorder(BaseHTTPRequestHandler):
 def server() -> Iterator[Any]:
     server: Any = HTTPServer(("127.0.0.1", 0), Recorder)
     server.seen, server.version, server.refused, server.refusal = [], "1.6.7", "", 0
-    server.answer = b'{"results":[{"statement_id":0}]}\n'
+    server.answer, server.answers = b'{"results":[{"statement_id":0}]}\n', {}
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server
@@ -131,3 +135,17 @@ def test_series_come_with_their_tags_and_times_in_milliseconds(server: Any) -> N
     server.answer = json.dumps({"results": [{"statement_id": 0, "series": series}]}).encode()
     assert lesson(server)["ask_influx"]("SELECT 1") == series
     assert server.seen[-1][2]["epoch"] == "ms"
+
+
+def test_a_reset_deletes_the_tables_of_version_3_which_drops_no_measurement(server: Any) -> None:
+    rows = [["generators", "ana-analysts-readings"], ["generators", "bob-analysts-readings"]]
+    series = [{"name": "measurements", "columns": ["iox::database", "name"], "values": rows}]
+    server.answers = {
+        "SHOW": json.dumps({"results": [{"statement_id": 0, "series": series}]}).encode(),
+        "DROP": b'{"results":[{"statement_id":0,"error":"This feature is not implemented: DROP MEASUREMENT"}]}',
+    }
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    deleted = reset.influxdb(InfluxEndpoint(url=url, provider="given"), lambda name: name.startswith("ana-"))
+    assert deleted == {"measurements": 1}
+    table = {"db": "generators", "table": "ana-analysts-readings"}
+    assert [seen[2] for seen in server.seen if seen[0] == "DELETE"] == [table]
