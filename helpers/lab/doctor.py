@@ -15,9 +15,8 @@ from confluent_kafka import KafkaException
 from packaging.requirements import Requirement
 
 from helpers.errors import LessonError
-from helpers.lab import here, java, lifecycle, ports, sharing
+from helpers.lab import artifacts, here, java, lifecycle, ports, sharing
 from helpers.lab.probes import probe
-from helpers.lab.programs import PROGRAMS
 from helpers.lab.progress import Reporter, Silent, html_table
 from helpers.lab.settings import Settings
 from helpers.lab.state import State
@@ -75,8 +74,9 @@ def preflight() -> Report:
 def examine(settings: Settings, *, report: Reporter) -> Report:
     """Try everything `lab doctor` names, starting the lab if it does not run."""
     before = lifecycle.status(settings)
-    machine = (_java(before), _memory(before), _disk(settings.home), _disk(settings.cache), _ports(before))
-    return Report((*machine, _packages(), _widgets(), *_services(settings, report), *_doors(settings)))
+    machine = (_java(), _memory(before), _disk(settings.home), _disk(settings.cache), _ports(before))
+    services = tuple(_services(settings, report))
+    return Report((*machine, _packages(), _widgets(), _downloads(settings), *services, *_doors(settings)))
 
 
 def _attempt(name: str, action: Callable[[], str], *, remedy: str) -> Check:
@@ -130,10 +130,16 @@ def _doors(settings: Settings) -> Iterator[Check]:
         yield Check(name=f"Shared {service}", passed=not trouble, seen=seen, remedy=remedy)
 
 
-def _java(statuses: list[lifecycle.Status]) -> Check:
-    if not any(each.provider in PROGRAMS and PROGRAMS[each.provider].artifacts for each in statuses):
-        return Check(name="Java", passed=True, seen="not needed: the services run elsewhere")
+def _java() -> Check:
+    # Also where the services run elsewhere: what a lesson breaks runs here.
     return _attempt("Java", lambda: f"{java.NEEDED} or newer: {java.find()}", remedy="")
+
+
+def _downloads(settings: Settings) -> Check:
+    lacking = sum(each.size for each in artifacts.missing(artifacts.listed(), settings.cache))
+    # Not a failure: the first lesson that needs them fetches them, where there is a network.
+    seen = f"{lacking / 1e6:.0f} MB are still to come; `lab prefetch` gets them now" if lacking else "all here"
+    return Check(name="Downloads", passed=True, seen=seen)
 
 
 def _memory(statuses: list[lifecycle.Status]) -> Check:

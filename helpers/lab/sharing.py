@@ -56,13 +56,14 @@ def prepare(address: str, lab: State, settings: Settings) -> Shared:
 
 def _own(address: str) -> str:
     try:
-        ip = socket.getaddrinfo(address, None, socket.AF_INET)[0][4][0]
+        ip = str(socket.getaddrinfo(address, None, socket.AF_INET)[0][4][0])
         with socket.socket() as probing:
             probing.bind((ip, 0))
     except OSError:
         ip = ""
-    if ip and ip not in {"0.0.0.0", "127.0.0.1"}:  # noqa: S104  refused, not used
-        return str(ip)
+    # Debian gives a machine's own name 127.0.1.1, which the machine alone can reach.
+    if ip and ip not in {"0.0.0.0", "127.0.0.1"} and (ip == address or not ip.startswith("127.")):  # noqa: S104
+        return ip
     cards = psutil.net_if_addrs().values()
     has = [each.address for card in cards for each in card if each.family == socket.AF_INET]
     raise ConfigurationError(

@@ -21,8 +21,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -85,11 +87,16 @@ def main() -> None:
 def compare(settings: lab.Settings, homes: list[dict[str, str]], asked: argparse.Namespace) -> None:
     """Measure one learner, then all, and print both."""
     measure = whole_lessons if asked.lessons else steps
-    measure(homes[:1], asked)  # what the brokers do for the first time takes longer
-    alone = measure(homes[:1], asked)
-    before, began = busy(settings), time.monotonic()
-    together = measure(homes, asked)
-    took, after = time.monotonic() - began, busy(settings)
+    started: list[tuple[float, dict[str, tuple[float, int]]]] = []
+
+    def starts() -> None:
+        started.append((time.monotonic(), busy(settings)))
+
+    measure(homes[:1], asked, starts)  # what the brokers do for the first time takes longer
+    alone = measure(homes[:1], asked, starts)
+    together = measure(homes, asked, starts)
+    (began, before), after = started[-1], busy(settings)
+    took = time.monotonic() - began
     print(f"{'what':<52}{'alone':>8}{f'{len(homes)} at once':>12}{'slowest':>9}{'ratio':>7}")
     for name, times in together.items():
         one, middle = statistics.median(alone[name]), statistics.median(times)
@@ -109,7 +116,7 @@ def busy(settings: lab.Settings) -> dict[str, tuple[float, int]]:
     return {title: (sum(each.cpu_times()[:2]), each.memory_full_info().pss) for title, each in asked.items()}
 
 
-def steps(homes: list[dict[str, str]], asked: argparse.Namespace) -> dict[str, list[float]]:
+def steps(homes: list[dict[str, str]], asked: argparse.Namespace, starts: Callable[[], None]) -> dict[str, list[float]]:
     """Let each learner take all steps, every round at the same moment. Return the seconds of each step."""
     command = [sys.executable, __file__, "--as-learner", "yes", "--rounds", str(asked.rounds)]
     running = [
@@ -119,6 +126,7 @@ def steps(homes: list[dict[str, str]], asked: argparse.Namespace) -> dict[str, l
     for each in running:
         assert each.stdout is not None
         assert each.stdout.readline() == "ready\n"
+    starts()
     for _ in range(asked.rounds):
         for each in running:
             assert each.stdin is not None
@@ -133,20 +141,22 @@ def steps(homes: list[dict[str, str]], asked: argparse.Namespace) -> dict[str, l
     return found
 
 
-def whole_lessons(homes: list[dict[str, str]], asked: argparse.Namespace) -> dict[str, list[float]]:
+def whole_lessons(
+    homes: list[dict[str, str]], asked: argparse.Namespace, starts: Callable[[], None]
+) -> dict[str, list[float]]:
     """Run whole lessons, all learners at once. Return the seconds that each took."""
-    found = {}
-    for lesson in asked.lessons:
+
+    def run(home: dict[str, str], lesson: str) -> float:
         began = time.monotonic()
         command = [Path(sys.executable).with_name("lab"), "run", lesson]
-        running = [subprocess.Popen(command, env=home, stdout=subprocess.PIPE, text=True) for home in homes]
-        times = []
-        for each in running:
-            said, _ = each.communicate()
-            assert each.returncode == 0, said
-            times.append(time.monotonic() - began)
-        found[f"lesson {lesson}, whole"] = times
-    return found
+        subprocess.run(command, env=home, check=True, stdout=subprocess.DEVNULL)
+        return time.monotonic() - began
+
+    starts()
+    with ThreadPoolExecutor(len(homes)) as pool:
+        return {
+            f"lesson {lesson}, whole": list(pool.map(partial(run, lesson=lesson), homes)) for lesson in asked.lessons
+        }
 
 
 def learner(rounds: int) -> None:

@@ -14,6 +14,7 @@ from helpers.errors import JavaMissing, LabError
 from helpers.lab import doctor, java
 from helpers.lab.lifecycle import Status
 from helpers.lab.services import SERVICES
+from helpers.lab.settings import Settings
 
 
 def lacks(name: str, provider: str) -> Status:
@@ -72,15 +73,17 @@ def test_no_java(monkeypatch: pytest.MonkeyPatch) -> None:
         raise JavaMissing(needed=21, found=["Java 17 from PATH"])
 
     monkeypatch.setattr(java, "find", find)
-    check = doctor._java(KAFKA)
+    check = doctor._java()
     assert not check.passed
     assert "Java 17 from PATH" in check.seen
     assert "JAVA_HOME" in check.remedy
 
 
-def test_no_java_where_none_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(java, "find", lambda: pytest.fail("nobody needs it"))
-    assert doctor._java([lacks("mqtt", "mosquitto"), lacks("kafka", "given"), lacks("influxdb", "none")]).passed
+def test_what_is_not_downloaded_is_said(tmp_path: Path) -> None:
+    check = doctor._downloads(Settings.from_environment({"LAB_CACHE": str(tmp_path)}))
+    assert check.passed
+    assert "MB are still to come" in check.seen
+    assert "lab prefetch" in check.seen
 
 
 def test_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:

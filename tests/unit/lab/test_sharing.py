@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import socket
 import ssl
 from pathlib import Path
 
@@ -131,6 +132,14 @@ def test_the_password_and_the_authority_are_made_once(tmp_path: Path) -> None:
     assert (folder / "ca.pem").read_bytes() == certificate
     assert (folder / "server.pem").read_bytes() != server
     assert tmp_path.stat().st_mode & 0o077 == 0
+
+
+def test_a_name_of_this_machine_that_others_cannot_use_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.1.1", 0))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: own)
+    with pytest.raises(ConfigurationError, match="my-laptop is no address") as caught:
+        sharing._own("my-laptop")
+    assert "lab up --share" in caught.value.remedy
 
 
 # What a lesson may use of the lab. Nothing else tells where the brokers' processes are, or ends them: cells that break
