@@ -17,9 +17,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import yaml
 
 from helpers.lab import reset
 from helpers.lab.endpoints import InfluxEndpoint
+from helpers.paths import ROOT
 from tests.notebooks import cells
 
 
@@ -149,3 +151,15 @@ def test_a_reset_deletes_the_tables_of_version_3_which_drops_no_measurement(serv
     assert deleted == {"measurements": 1}
     table = {"db": "generators", "table": "ana-analysts-readings"}
     assert [seen[2] for seen in server.seen if seen[0] == "DELETE"] == [table]
+
+
+@pytest.mark.parametrize("profile", ["influxdb2", "influxdb3"])
+def test_the_lesson_says_what_compose_needs(profile: str) -> None:
+    service = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"][profile]
+    table = cells.source("09", "finds-after")
+    [port] = [each.partition(":-")[2].partition("}")[0] for each in service["ports"]]
+    assert service["profiles"] == [profile]
+    assert f"`--profile {profile} up --wait`" in table
+    assert f"`http://127.0.0.1:{port}`" in table
+    if token := service.get("environment", {}).get("DOCKER_INFLUXDB_INIT_ADMIN_TOKEN"):
+        assert f"`{token}`" in table
