@@ -15,6 +15,11 @@ from helpers.lab.settings import Settings
 from helpers.lab.state import State
 
 _NEEDED = ("mqtt", "kafka", "registry")
+_REMEDY = "`lab doctor` in a terminal says more; `lab up` repairs what died."
+_REMEDIES = {
+    "given": "Check the {variables} variables and the network; `lab doctor` says more.",
+    "compose": "`docker compose up --wait` returns when it is ready; `docker compose logs {name}` says more.",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +88,7 @@ def attach(settings: Settings, *, report: Reporter) -> Here:
             raise LabError(
                 f"{found.service.title} at {address} cannot be used: {found.trouble}.",
                 service=name,
-                remedy=f"Check the LAB_{name.upper()}_* variables and the network; `lab doctor` says more."
-                if found.provider == "given"
-                else "`lab doctor` in a terminal says more; `lab up` repairs what died.",
+                remedy=_REMEDIES.get(found.provider, _REMEDY).format(name=name, variables=f"LAB_{name.upper()}_*"),
             )
     mqtt, kafka, registry = (by_name[name].endpoint for name in _NEEDED)
     influxdb = by_name["influxdb"]

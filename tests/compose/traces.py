@@ -29,7 +29,8 @@ def leave(port: Mapping[str, int], word: str) -> None:
     make_topic(kafka, word)
     produce(kafka, word, b"kept")
 
-    _registry(port).register_schema(f"{word}-value", Schema('{"type": "object"}', "JSON"))
+    schema = '{"type": "object", "properties": {"kept": {"type": "string"}}}'
+    _registry(port).register_schema(f"{word}-value", Schema(schema, "JSON"))
 
     _influxdb(port, "/query", {"q": f'CREATE DATABASE "{word}"'}, b"")
     _influxdb(port, "/write", {"db": word}, b"traces kept=1")
