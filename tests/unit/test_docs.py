@@ -70,7 +70,7 @@ def test_the_workshops_times_are_the_lessons(lesson: Lesson) -> None:
     assert row.groups() == header.groups()
     section = page.partition(f"\n### {lesson.number} · {lesson.title}\n")[2].partition("\n#")[0]
     pace = [
-        int(each) for each in re.findall(r"(?:^|· |\n)(\d+) ", section.partition("**Pace** ")[2].partition("\n\n")[0])
+        int(each) for each in re.findall(r"(?:^|·\s)(\d+)\s", section.partition("**Pace** ")[2].partition("\n\n")[0])
     ]
     assert pace == sorted(set(pace))
     assert pace[-1] == int(header[2])
