@@ -46,7 +46,21 @@ def test_a_mistake_is_answered_without_a_traceback(
 def test_help_names_every_command(lab_env: dict[str, str], command: Command) -> None:
     answer = command(lab_env, "--help")
     assert answer.returncode == 0
-    for name in ("start", "run", "up", "down", "status", "doctor", "logs", "reset", "prefetch", "simulate", "bridge"):
+    for name in (
+        "start",
+        "run",
+        "up",
+        "down",
+        "status",
+        "doctor",
+        "logs",
+        "reset",
+        "prefetch",
+        "simulate",
+        "bridge",
+        "join",
+        "leave",
+    ):
         assert f"\n  {name} " in answer.stdout
 
 
