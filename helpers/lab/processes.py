@@ -20,6 +20,8 @@ _MARK = "LAB_STARTED_IN"
 _OWNER = "LAB_OWNED_BY"
 # Windows: neither Ctrl-C nor the closing of this terminal reaches it (CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW).
 _DETACHED = 0x00000200 | 0x08000000
+# Java reads names of files by the locale, and under C knows no letter beyond ASCII. macOS and Windows need no telling.
+LOCALE = {"LC_ALL": "C.UTF-8"} if sys.platform == "linux" else {}
 # Children are kept so that one which ends is reaped, not left a zombie that looks alive.
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -96,7 +98,7 @@ def start(command: list[str], *, log: Path, folder: Path, owned: bool = False) -
         child = subprocess.Popen(
             command,
             cwd=folder,
-            env={**os.environ, _MARK: str(folder), **owner},
+            env={**os.environ, **LOCALE, _MARK: str(folder), **owner},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -19,7 +19,7 @@ from string import Template
 from helpers.errors import LabError, ServiceDied
 from helpers.lab import artifacts, java
 from helpers.lab.endpoints import LOOPBACK
-from helpers.lab.processes import tail
+from helpers.lab.processes import LOCALE, tail
 
 CONF = Path(__file__).parent / "conf"
 # Debian hides mosquitto here from ordinary users.
@@ -166,6 +166,7 @@ def _format(jars: str, conf: str, site: Site) -> None:
         answer = subprocess.run(
             [*tool, "format", "-t", cluster, "-c", conf],
             cwd=site.folder,
+            env={**os.environ, **LOCALE},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
