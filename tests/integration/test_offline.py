@@ -1,7 +1,7 @@
 """A workshop without internet: a stick is made, and a machine that has nothing but itself installs from it.
 
 The commands are those of WORKSHOP.md. The second half runs in a network namespace of its own, with nothing but
-loopback, an empty home and no Mosquitto.
+loopback, an empty home and no Mosquitto. Making the stick needs the internet.
 """
 
 from __future__ import annotations

@@ -74,9 +74,24 @@ def test_the_workshops_times_are_the_lessons(lesson: Lesson) -> None:
     ]
     assert pace == sorted(set(pace))
     assert pace[-1] == int(header[2])
-    # Each prediction of the lesson has its wrong answers here.
-    predictions = sum("predict" in each.metadata.get("tags", []) for each in anatomy.Lesson.read(lesson.path).cells)
-    assert section.count("**Expect** at") == predictions
+
+
+@pytest.mark.parametrize("lesson", LESSONS.values(), ids=lambda each: each.number)
+def test_each_prediction_has_its_wrong_answers_and_the_lessons_right_one(lesson: Lesson) -> None:
+    section = docs.text("WORKSHOP.md").partition(f"\n### {lesson.number} · {lesson.title}\n")[2].partition("\n### ")[0]
+    reveals = [
+        each.source for each in anatomy.Lesson.read(lesson.path).cells if "reveal" in each.metadata.get("tags", [])
+    ]
+    expected = section.split("**Expect** at")[1:]
+    assert len(expected) == len(reveals)
+    for expect, reveal in zip(expected, reveals, strict=True):
+        right = re.search(r"\(right: \*\*(\w+)\*\*", expect)
+        assert right
+        # A letter stands in the cell's last words; a word is one that the cell can print.
+        assert re.search(rf"(answer:|it is) {right[1]}\b" if len(right[1]) == 1 else rf'"{right[1]}"', reveal)
+        wrong = re.findall(r"^- \*(\w+)[,*:]", expect, re.MULTILINE)
+        assert len(wrong) >= 2
+        assert right[1] not in wrong
 
 
 @pytest.mark.parametrize(("name", "minutes"), [("Two hours", 120), ("Half a day", 240), ("A day", 480)])
