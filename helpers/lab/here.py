@@ -52,7 +52,7 @@ class Here:
 
 def provided_by(status: Status) -> str:
     """Say in words where a service comes from."""
-    elsewhere = {"given": "given by LAB_* variables", "compose": "Docker Compose", "none": "–"}
+    elsewhere = {"given": "given by LAB_* variables or `lab join`", "compose": "Docker Compose", "none": "–"}
     return elsewhere.get(status.provider) or PROGRAMS[status.provider].title
 
 

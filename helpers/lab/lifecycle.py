@@ -163,6 +163,7 @@ def _start(
     report.say(f"Starting {', '.join(PROGRAMS[way].title for way in lacking.values())} …")
     _end(lacking, lab, settings)  # what hangs, what another program replaces, and what a lost state file forgot
     taken = {port for name, each in lab.services.items() if name not in lacking for port in each.ports}
+    taken |= {door.port for door in doors.values()}  # Kafka wants a port of its own for each listener
     sites = {}
     for name, way in lacking.items():
         before, service = lab.services.get(name), SERVICES[name]
@@ -198,7 +199,7 @@ def _ports(usual: tuple[int, ...], taken: set[int], *, anywhere: bool) -> tuple[
     """Return the usual ports, or the next free ones, and add them to those that are ``taken``."""
     chosen = []
     for port in usual:
-        chosen.append(ports.any_free() if anywhere else ports.next_free(port, but=taken))
+        chosen.append(ports.next_free(ports.any_free() if anywhere else port, but=taken))
         taken.add(chosen[-1])
     return tuple(chosen)
 

@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from helpers import lab
-from helpers.lab import clients, handout, here, processes, roundtrips, sharing
+from helpers.lab import clients, handout, here, lifecycle, ports, processes, roundtrips, sharing
 from helpers.lab.probes import probe
 from helpers.lab.programs import on_path
 from helpers.lab.progress import Silent
@@ -278,6 +278,20 @@ def test_a_lab_that_is_not_shared_stays_so(own_env: dict[str, str], own: lab.Set
     answer = run_lab(own_env, "reset", "--everyone")
     assert answer.returncode == 2
     assert "not shared" in answer.stderr
+
+
+def test_a_service_does_not_take_the_port_of_its_own_door(
+    own_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = lab.Settings.from_environment({key: value for key, value in own_env.items() if key != "LAB_PORTS"})
+    port = ports.any_free(ADDRESS)
+    monkeypatch.setattr(sharing, "_PORTS", {"mqtt": port})
+    monkeypatch.setitem(lifecycle.SERVICES, "mqtt", dataclasses.replace(SERVICES["mqtt"], port=port))
+    (found,) = lab.up(settings, only=["mqtt"], share=ADDRESS)
+    assert found.ready
+    door = {(ADDRESS, each) for address, each in listeners(settings) if address == ADDRESS}
+    assert door == {(ADDRESS, port)}
+    assert found.endpoint.port != port
 
 
 @pytest.mark.parametrize("address", ["192.0.2.7", "no.such.name.invalid", "0.0.0.0", "127.0.0.1"])  # noqa: S104
