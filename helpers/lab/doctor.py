@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import shutil
+import sys
 import tomllib
 import uuid
 from collections.abc import Callable, Iterator
@@ -172,10 +174,22 @@ def _ports(statuses: list[lifecycle.Status]) -> Check:
     return Check(name="Ports", passed=True, seen=seen)
 
 
-def _packages() -> Check:
+def _wanted() -> list[Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pinned = [Requirement(each) for each in project["dependencies"]]
+    if not (Path(sys.prefix) / "conda-meta").is_dir():
+        return pinned
+    # In an environment that conda made: environment.yml's ranges. Java is no package of Python's there.
+    lines = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    ranges = {
+        each.name: each for each in map(Requirement, re.findall(r"^  - (?:python-)?(\S.*)$", lines, re.MULTILINE))
+    }
+    return [ranges[each.name] for each in pinned if each.name in ranges]
+
+
+def _packages() -> Check:
     wrong = []
-    for wanted in map(Requirement, project["dependencies"]):
+    for wanted in _wanted():
         if wanted.marker and not wanted.marker.evaluate():
             continue
         try:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -42,6 +43,9 @@ def _candidates() -> Iterator[tuple[Path, str]]:
         yield Path(java), "JAVA_HOME"
     if java := shutil.which("java"):
         yield Path(java), "PATH"
+    # conda's, where nobody activated the environment: a kernel that another JupyterLab starts.
+    if java := shutil.which("java", path=str(Path(sys.prefix) / "lib" / "jvm" / "bin")):
+        yield Path(java), "this Python's environment"
 
 
 @cache

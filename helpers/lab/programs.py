@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -22,8 +23,8 @@ from helpers.lab.endpoints import LOOPBACK
 from helpers.lab.processes import LOCALE, tail
 
 CONF = Path(__file__).parent / "conf"
-# Debian hides mosquitto here from ordinary users.
-_SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+# Debian and Homebrew hide mosquitto from ordinary users, and conda from who did not activate its environment.
+_SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/homebrew/sbin")
 _QUICK_START = ["-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-Xshare:auto"]
 _FORMAT_WITHIN = 60
 _NO_HASHER = "Install it, or set LAB_MQTT_PROVIDER=embedded: the lab brings a broker."
@@ -94,8 +95,9 @@ class Program:
 
 
 def on_path(program: str) -> str | None:
-    """Return where ``program`` is, looking into the sbin folders too."""
-    return shutil.which(program) or shutil.which(program, path=_SBIN)
+    """Return where ``program`` is, looking into this Python's environment and the sbin folders too."""
+    folders = (f"{sys.prefix}/bin", f"{sys.prefix}/sbin", *_SBIN)
+    return shutil.which(program) or shutil.which(program, path=os.pathsep.join(folders))
 
 
 def _mosquitto(site: Site) -> list[str]:
