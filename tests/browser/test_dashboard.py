@@ -103,17 +103,20 @@ class DashboardCell:
         self.cell.get_by_text("stopped; run the cell again").wait_for(timeout=5_000)
 
 
-def turn_dark(page: Any) -> None:
+def turn(page: Any, theme: str) -> None:
+    """Choose JupyterLab's theme, ``Light`` or ``Dark``; it is remembered from one visit to the next."""
     page.get_by_role("menuitem", name="Settings", exact=True).click()
     page.get_by_text("Theme", exact=True).hover()
-    page.get_by_text("JupyterLab Dark", exact=True).click()
-    page.locator('body[data-jp-theme-light="false"]').wait_for(state="attached", timeout=10_000)
+    page.get_by_text(f"JupyterLab {theme}", exact=True).click()
+    light = "true" if theme == "Light" else "false"
+    page.locator(f'body[data-jp-theme-light="{light}"]').wait_for(state="attached", timeout=10_000)
     page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=10_000)
 
 
 def test_the_dashboard_follows_the_fleet_and_stops_when_told(visit: Visit, jupyter: Jupyter, artifacts: Path) -> None:
     lesson = LessonPage(visit, jupyter, by_number("09"))
     lesson.run_all()
+    turn(visit.page, "Light")
     lesson.screenshots(artifacts / "browser" / "light")
     dashboard = DashboardCell(lesson)
 
@@ -127,7 +130,7 @@ def test_the_dashboard_follows_the_fleet_and_stops_when_told(visit: Visit, jupyt
     assert not dashboard.changes(dashboard.numbers, within=1)
     dashboard.cell.screenshot(path=str(artifacts / "browser" / "dashboard-light.png"))
 
-    turn_dark(visit.page)
+    turn(visit.page, "Dark")
     dashboard.run()
     dashboard.cell.get_by_text("theft?").wait_for(timeout=10_000)
     stop = dashboard.cell.get_by_role("button", name="Stop")
@@ -191,8 +194,9 @@ def test_ten_thousand_generators_are_watched_too(
     assert "more" in dashboard.cell.inner_text()
     assert dashboard.fits()
 
+    turn(visit.page, "Light")
     dashboard.cell.screenshot(path=str(artifacts / "browser" / "ten-thousand-light.png"))
-    turn_dark(visit.page)
+    turn(visit.page, "Dark")
     dashboard.cell.screenshot(path=str(artifacts / "browser" / "ten-thousand-dark.png"))
     dashboard.cell.get_by_role("button", name="Stop").focus()
     visit.page.keyboard.press("Space")
