@@ -1,0 +1,143 @@
+"""No system is left out by accident: what only POSIX has needs an alternative; branches for a system are walked."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from helpers import lab
+from helpers.errors import LabError
+from helpers.lab import lifecycle, processes, starting
+from helpers.paths import ROOT
+
+MODULES = sorted((ROOT / "helpers").rglob("*.py"))
+# What Windows' Python does not have, or has without effect.
+POSIX_MODULES = {"fcntl", "grp", "pwd", "resource", "termios", "tty", "pty", "syslog"}
+POSIX_CALLS = {
+    *(
+        f"os.{name}"
+        for name in ("fork", "forkpty", "getpgid", "getuid", "geteuid", "killpg", "mkfifo", "nice", "setsid")
+    ),
+    *(f"os.{name}" for name in ("kill", "uname", "wait", "waitpid", "sched_getaffinity", "getloadavg")),
+    *(
+        f"signal.{name}"
+        for name in ("SIGKILL", "SIGSTOP", "SIGCONT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM", "alarm")
+    ),
+    *("signal.pause", "signal.sigwait", "select.poll", "select.epoll", "socket.AF_UNIX", "socket.SO_REUSEPORT"),
+}
+# asyncio's loop on Windows, the proactor, has none of these.
+LOOP_CALLS = {"add_reader", "add_writer", "add_signal_handler"}
+POSIX_ARGUMENTS = {"preexec_fn", "start_new_session", "pass_fds", "process_group"}
+POSIX_FOLDERS = ("/tmp", "/proc", "/dev", "/var")  # noqa: S108
+# Not files of text.
+OPENS = {"os.open", "webbrowser.open", "tarfile.open", "self._sink.open"}
+# With an alternative in the same place.
+EXCUSED = {
+    ("processes.py", "start_new_session"): "start_new_session=not windows",
+    ("jupyter.py", "os.geteuid"): 'hasattr(os, "geteuid")',
+}
+
+
+def posix_only(source: str) -> Iterator[str]:
+    """What in a module exists on POSIX systems alone, or reads a file in the system's own encoding."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            module = node.module if isinstance(node, ast.ImportFrom) else ""
+            yield from POSIX_MODULES & {module or "", *(each.name for each in node.names)}
+        elif isinstance(node, ast.Attribute):
+            yield from {ast.unparse(node)} & POSIX_CALLS | {node.attr} & LOOP_CALLS
+        elif isinstance(node, ast.keyword):
+            yield from {node.arg or ""} & POSIX_ARGUMENTS
+        elif isinstance(node, ast.Constant) and str(node.value).startswith(POSIX_FOLDERS):
+            yield str(node.value)
+        elif isinstance(node, ast.Call):
+            yield from without_encoding(node)
+
+
+def without_encoding(call: ast.Call) -> Iterator[str]:
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if name not in {"open", "read_text", "write_text"} or ast.unparse(call.func) in OPENS:
+        return
+    said = any(isinstance(each, ast.Constant) and each.value in {"rb", "wb", "ab", "utf-8"} for each in call.args)
+    if not said and not any(each.arg == "encoding" for each in call.keywords):
+        yield f"{ast.unparse(call)} without an encoding"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_helpers_use_nothing_that_only_posix_has(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    found = [each for each in posix_only(source) if EXCUSED.get((path.name, each), "\0") not in source]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import fcntl",
+        "from resource import getrlimit",
+        "os.killpg(pid, 9)",
+        "process.send_signal(signal.SIGKILL)",
+        "loop.add_reader(socket, read)",
+        "subprocess.Popen(['kafka'], preexec_fn=os.setsid)",
+        "Path('/tmp/lab').mkdir()",
+        "path.read_text()",
+        "open('data/sites.csv')",
+    ],
+)
+def test_what_only_posix_has_is_seen(source: str) -> None:
+    assert list(posix_only(source))
+
+
+def test_an_excuse_is_still_needed() -> None:
+    sources = {path.name: path.read_text(encoding="utf-8") for path in MODULES}
+    for (name, what), alternative in EXCUSED.items():
+        assert what in posix_only(sources[name])
+        assert alternative in sources[name]
+
+
+@pytest.mark.parametrize(
+    ("system", "options"),
+    [("linux", (True, 0)), ("darwin", (True, 0)), ("win32", (False, 0x08000200))],  # a session, or Windows' flags
+)
+def test_a_program_is_out_of_reach_of_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, system: str, options: tuple[bool, int]
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def popen(_command: list[str], **given: Any) -> SimpleNamespace:
+        asked.update(given)
+        return SimpleNamespace(pid=2**30)
+
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    monkeypatch.setattr(processes, "_CHILDREN", {})
+    processes.start(["program"], log=tmp_path / "log.txt", folder=tmp_path)
+    assert (asked["start_new_session"], asked["creationflags"]) == options
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        pytest.fail("nothing may be downloaded for a Kafka that will not start")
+
+    monkeypatch.setattr(starting, "download", never)
+    monkeypatch.setattr(lifecycle.sys, "platform", "win32")
+
+
+@pytest.mark.usefixtures("windows")
+def test_the_lab_on_windows_says_wsl2_before_it_downloads(tmp_path: Path) -> None:
+    settings = lab.Settings.from_environment(
+        {"LAB_HOME": str(tmp_path), "LAB_PORTS": "any", "LAB_KAFKA_PROVIDER": "embedded"}
+    )
+    with pytest.raises(LabError, match="natively on Windows") as caught:
+        lab.up(settings)
+    assert "WSL2" in caught.value.remedy
+    assert "docker compose up --wait" in caught.value.remedy
+    assert not lab.down(settings)

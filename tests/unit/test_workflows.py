@@ -1,0 +1,147 @@
+"""The workflows serve a fork as they are, and the weekly run speaks up once, not every week anew."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import tomllib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.specifiers import SpecifierSet
+
+from helpers.paths import ROOT
+from tests import links
+
+FOLDER = ROOT / ".github" / "workflows"
+FILES = {path.name: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.yml"))}
+WORKFLOWS: dict[str, dict[str, Any]] = {name: yaml.safe_load(text) for name, text in FILES.items()}
+JOBS = [(name, job, each) for name, flow in WORKFLOWS.items() for job, each in flow["jobs"].items()]
+EVERY_JOB = pytest.mark.parametrize(
+    ("name", "job", "each"), JOBS, ids=lambda value: value if isinstance(value, str) else ""
+)
+# Who may do more than read, and what.
+MAY = {("weekly.yml", "report"): {"issues"}, ("pages.yml", "deploy"): {"pages", "id-token"}}
+
+
+def steps(job: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = WORKFLOWS["ci.yml"]["jobs"][job]["steps"]
+    return found
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_repository_is_named_and_no_secret_needed(name: str) -> None:
+    assert not re.findall(r"github\.com/(?!rhysd/actionlint)[\w-]+/[\w-]+|[\w-]+\.github\.io|secrets\.", FILES[name])
+    assert WORKFLOWS[name]["permissions"] == {"contents": "read"}
+
+
+@EVERY_JOB
+def test_a_job_may_write_only_where_it_must(name: str, job: str, each: dict[str, Any]) -> None:
+    writes = {what for what, how in each.get("permissions", {}).items() if how != "read"}
+    assert writes == MAY.get((name, job), set())
+
+
+@EVERY_JOB
+def test_a_job_that_hangs_ends(name: str, job: str, each: dict[str, Any]) -> None:
+    assert "uses" in each or each["timeout-minutes"] <= 60, f"{name}: {job}"
+
+
+def test_actions_are_githubs_own_and_of_one_version() -> None:
+    used = set(re.findall(r"uses: ([^\s.]\S+)", "\n".join(FILES.values())))
+    assert all(re.fullmatch(r"actions/[\w-]+@v\d+", each) for each in used)
+    assert len({each.partition("@")[0] for each in used}) == len(used)
+
+
+def test_the_oldest_and_the_newest_python_are_tested_with_both_brokers_on_two_systems() -> None:
+    rows = WORKFLOWS["ci.yml"]["jobs"]["tests"]["strategy"]["matrix"]["include"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    claimed = [f"3.{minor}" for minor in range(30) if f"3.{minor}.0" in SpecifierSet(project["requires-python"])]
+    for system in ("ubuntu-latest", "macos-latest"):
+        assert {row["python"] for row in rows if row["os"] == system} == {claimed[0], claimed[-1]}
+        assert {row["mqtt"] for row in rows if row["os"] == system} == {"embedded", "native"}
+
+
+def test_a_cell_gets_a_minute() -> None:
+    for job in ("notebooks", "images"):
+        assert any("pytest --nbmake --nbmake-timeout=60 notebooks" in step.get("run", "") for step in steps(job))
+
+
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="by design: lint of shell; the CI's lint job has shellcheck")
+def test_the_shell_is_sound() -> None:
+    scripts = [".github/report", ".binder/postBuild", ".binder/start", ".ci/run"]
+    done = subprocess.run(["shellcheck", *scripts], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+# A `gh` that keeps one list of issues in a file, and writes down what it was asked.
+GH = """#!{python}
+import json, os, sys
+file, words = os.environ["ISSUES"], sys.argv[1:]
+issues = json.load(open(file))
+with open(file + ".log", "a") as log: log.write(" ".join(words[:2]) + "\\n")
+if words[:2] == ["issue", "list"]: print(*[n for n in issues][:1], sep="\\n", end="\\n" if issues else "")
+if words[:2] == ["issue", "create"]: issues.append(7)
+if words[:2] == ["issue", "close"]: issues.remove(int(words[2]))
+json.dump(issues, open(file, "w"))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="by design: the script runs on Linux")
+def test_the_weekly_run_opens_one_issue_comments_on_it_and_closes_it(tmp_path: Path) -> None:
+    (tmp_path / "gh").write_text(GH.format(python=sys.executable), encoding="utf-8")
+    (tmp_path / "gh").chmod(0o755)
+    issues = tmp_path / "issues.json"
+    issues.write_text("[]", encoding="utf-8")
+
+    def week(ci: str, links: str) -> tuple[list[str], list[int]]:
+        log = tmp_path / "issues.json.log"
+        log.unlink(missing_ok=True)
+        env = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "ISSUES": str(issues)}
+        env |= {"CI": ci, "LINKS": links, "RUN": "https://example.org/run"}
+        subprocess.run([ROOT / ".github" / "report"], env=env, check=True, timeout=60, capture_output=True)
+        done = [line for line in log.read_text("utf-8").splitlines() if line not in {"label create", "issue list"}]
+        return done, json.loads(issues.read_text(encoding="utf-8"))
+
+    assert week("success", "success") == ([], [])
+    assert week("success", "failure") == (["issue create"], [7])
+    assert week("failure", "failure") == (["issue comment"], [7])
+    assert week("cancelled", "success") == (["issue comment"], [7])
+    assert week("success", "success") == (["issue close"], [])
+
+
+class Site(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response({"/here": 200, "/shut": 403}.get(self.path, 404))
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def site() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_dead_link_is_told_from_a_living_one(site: str) -> None:
+    assert [links.trouble(f"{site}/{each}") for each in ("here", "shut", "gone")] == ["", "", "HTTP 404"]
+
+
+def test_links_are_read_from_prose() -> None:
+    text = "See [the docs](https://example.org/a_(b)#part), `http://127.0.0.1:8888/lab` and https://example.com/x.\\n"
+    assert links.addresses(text) == {"https://example.org/a_(b)", "https://example.com/x"}
