@@ -39,10 +39,8 @@ def engine() -> Iterator[dict[str, str]]:
 def _daemon(folder: Path) -> Iterator[dict[str, str]]:
     variables = {"DOCKER_HOST": f"unix://{folder}/docker.sock"}
     log = folder / "log.txt"
-    # vfs copies every layer and needs nothing of the kernel or of the disk beneath. The machine's firewall and routing
-    # stay as they are: ports of 127.0.0.1 go through Docker's own proxy, and the containers need no way out.
-    command = ["dockerd", "--storage-driver", "vfs", "--host", variables["DOCKER_HOST"], "--bridge", "none"]
-    command += ["--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
+    # vfs copies every layer and needs nothing of the kernel or of the disk beneath.
+    command = ["dockerd", "--storage-driver", "vfs", "--host", variables["DOCKER_HOST"]]
     command += ["--data-root", folder / "data", "--exec-root", folder / "exec", "--pidfile", folder / "pid"]
     with log.open("wb") as output:
         # A group of its own: Ctrl-C is for pytest, which still has containers to end.
