@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from helpers.paths import ROOT
 
-PAGES = ("README.md", "WORKSHOP.md", "CONTRIBUTING.md")
+PAGES = ("README.md", "WORKSHOP.md", "CONTRIBUTING.md", "docs/ci-with-nbmake.md")
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,20 @@ TESTED = {
         ".ci/run", "codespell"
     ),
     "bash .ci/run": _ITSELF,
+    "sed -i.bak 's#OWNER/REPOSITORY#ana/lessons#g' README.md && rm README.md.bak": Covered(
+        "tests/unit/test_workflows.py", "sed -i.bak"
+    ),
+    # Continuous integration
+    "uv run pytest tests/notebooks": _ITSELF,
+    "uv run pytest --nbmake --nbmake-timeout=60 -n 2 notebooks": Covered(
+        ".ci/run", "--nbmake-timeout=60 -n 2 notebooks"
+    ),
+    "uv run pytest --nbmake --nbmake-timeout=60 --exitfirst notebooks": Covered(".ci/run", "pytest --nbmake"),
+    "uv run pytest --nbmake --nbmake-timeout=60 notebooks/04_kafka_is_a_log.ipynb": Covered(
+        ".ci/run", "pytest --nbmake"
+    ),
+    "uv run python -m tests.notebooks.pages site": Covered("tests/browser/test_pages.py", "publish("),
+    "uv run python -m tests.links": Covered("tests/unit/test_workflows.py", "links.trouble("),
     "uv run pytest tests/notebooks/test_hygiene.py -k NN": RUN,
     "uv run python -m tests.notebooks.tidy notebooks/NN_topic.ipynb": RUN,
 }

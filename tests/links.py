@@ -32,6 +32,7 @@ def pages() -> list[Path]:
 def addresses(text: str) -> set[str]:
     """Addresses elsewhere that ``text`` names, without the punctuation that ends a sentence."""
     found = {each.rstrip(".,;:!?*") for each in ADDRESS.findall(text.replace("\\n", "\n"))}
+    found = {each for each in found if "OWNER/REPOSITORY" not in each}  # a badge before its owner is known
     return {
         each.partition("#")[0] for each in found if "." in (host := urlsplit(each).hostname or "") and host not in OURS
     }

@@ -48,7 +48,7 @@ def test_links_lead_somewhere(page: str) -> None:
         path, _, anchor = unquote(target).partition("#")
         if path.startswith(("http:", "https:")):
             continue
-        assert not path or (ROOT / path).exists(), target
+        assert not path or ((ROOT / page).parent / path).exists(), target
         if anchor:
             headings = re.findall(r"^#+ (.+)$", docs.prose(path or page), re.MULTILINE)
             assert anchor in map(_slug, headings), target

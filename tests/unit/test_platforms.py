@@ -86,7 +86,7 @@ def test_helpers_use_nothing_that_only_posix_has(path: Path) -> None:
         "process.send_signal(signal.SIGKILL)",
         "loop.add_reader(socket, read)",
         "subprocess.Popen(['kafka'], preexec_fn=os.setsid)",
-        "Path('/tmp/lab').mkdir()",
+        "Path('/var/lab').mkdir()",
         "path.read_text()",
         "open('data/sites.csv')",
     ],

@@ -70,6 +70,18 @@ def test_the_oldest_and_the_newest_python_are_tested_with_both_brokers_on_two_sy
         assert {row["mqtt"] for row in rows if row["os"] == system} == {"embedded", "native"}
 
 
+def test_a_fork_puts_its_name_into_the_badges_with_one_command(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert not re.findall(
+        r"(?:github\.com|codespaces\.new|mybinder\.org/v2/gh)/(?!OWNER/REPOSITORY|codespaces/badge)", readme
+    )
+    (tmp_path / "README.md").write_text(readme, encoding="utf-8")
+    (command,) = (line for line in (ROOT / "CONTRIBUTING.md").read_text("utf-8").splitlines() if "sed -i.bak" in line)
+    if sys.platform != "win32":
+        subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True, timeout=20)
+        assert (tmp_path / "README.md").read_text("utf-8") == readme.replace("OWNER/REPOSITORY", "ana/lessons")
+
+
 def test_a_cell_gets_a_minute() -> None:
     for job in ("notebooks", "images"):
         assert any("pytest --nbmake --nbmake-timeout=60 notebooks" in step.get("run", "") for step in steps(job))
