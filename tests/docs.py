@@ -126,11 +126,11 @@ TESTED = {
     "docker compose down --volumes": Covered("tests/compose/test_volumes.py", "volumes"),
     # For contributors
     "uv run COMMAND": NotRun("COMMAND stands for any of the others"),
-    "uv run pytest": _ITSELF,
+    "uv run pytest -n 2": _ITSELF,
     "uv run pytest -m slow": _ITSELF,
     "uv run pytest tests/notebooks -k 02": _ITSELF,
     "uv run pytest --again tests/notebooks": Covered(".ci/run", "--again"),
-    "uv run pytest --mqtt embedded": Covered(".ci/run", "pytest --mqtt embedded"),
+    "uv run pytest -n 2 --mqtt embedded": Covered(".ci/run", "pytest -n 2 --mqtt embedded"),
     "uv run pytest --nbmake --nbmake-timeout=60 notebooks": Covered(".ci/run", "pytest --nbmake --nbmake-timeout=60"),
     "uv run --group browser pytest tests/browser": Covered(".ci/run", "--group browser pytest tests/browser"),
     "uv run ruff check && uv run ruff format --check && uv run mypy && uv run codespell": Covered(

@@ -31,4 +31,4 @@ def test_a_lab_command_exists(name: tuple[str, str]) -> None:
 
 def test_the_start_is_two_commands() -> None:
     assert "\npip install uv && uv run lab\n" in README
-    assert "\nuv run pytest\n" in README
+    assert "\nuv run pytest -n 2\n" in README
