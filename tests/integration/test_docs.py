@@ -23,7 +23,7 @@ FIRST = "00_start_here.ipynb"
 SAYS = {
     "lab status": "ready",
     "lab doctor": "Kafka",
-    "lab logs kafka": "INFO",  # its last lines, whatever they are about
+    "lab logs kafka": " - ",  # between the source and the text of each of its last lines
     "lab run 00": "✅ 00",
     "lab leave": "You have not joined a shared lab.",
     "lab prefetch --from DIR": "Everything is in",
