@@ -53,7 +53,7 @@ def test_the_device_s_time_is_the_record_s_when_credible() -> None:
     [
         "yesterday",
         "1970-01-01T00:00:00Z",
-        (datetime.now(UTC) + timedelta(hours=2)).isoformat(),
+        pytest.param((datetime.now(UTC) + timedelta(hours=2)).isoformat(), id="two hours ahead"),
         "9999-12-31T23:59:59Z",
         "0001-01-01T00:00:00+23:59",
     ],
