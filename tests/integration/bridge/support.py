@@ -257,9 +257,17 @@ class Bench:
     def devices(self, **changes: Any) -> Devices:
         return Devices(**{"address": self.mqtt.mqtt, "prefix": self.name, **changes})
 
+    @property
+    def mqtt_keeps_order(self) -> bool:
+        """Whether messages leave the MQTT broker as they came: on a busy machine, Artemis may let one overtake others.
+
+        That is ARTEMIS-6191, open in 2.55. It says nothing about a bridge, whose order the other broker shows.
+        """
+        return self.mqtt.provider != "artemis"
+
     def outcome(self, devices: Devices) -> Outcome:
         found = outcome(self.kafka.kafka, self.topic, devices.sent)
-        if self.mqtt.provider == "artemis":  # on a busy machine it may change the order itself (ARTEMIS-6191)
+        if not self.mqtt_keeps_order:
             found.out_of_order.clear()
         return found
 
