@@ -136,6 +136,7 @@ TESTED = {
     "uv run ruff check && uv run ruff format --check && uv run mypy && uv run codespell": Covered(
         ".ci/run", "codespell"
     ),
+    "uv run pytest tests/compose": Covered(".ci/run", "tests compose pytest tests/compose"),
     "bash .ci/run": _ITSELF,
     "sed -i.bak 's#OWNER/REPOSITORY#ana/lessons#g' README.md && rm README.md.bak": Covered(
         "tests/unit/test_workflows.py", "sed -i.bak"
