@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from helpers.errors import LabError, NotWritable
+from helpers.errors import NotWritable
 from helpers.lab import endpoints, ports, private, processes, sharing, starting, state
 from helpers.lab.endpoints import Endpoint
 from helpers.lab.probes import probe
@@ -23,10 +22,6 @@ from helpers.lab.settings import Settings
 
 _LEAST_DISK = 500_000_000
 _SILENT = Silent()
-_WSL = (
-    "Use WSL2: `wsl --install` in PowerShell, then follow the README in its terminal. With Docker Desktop, "
-    "`docker compose up --wait` also serves; so does a Kafka elsewhere (LAB_KAFKA_BOOTSTRAP_SERVERS)."
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,9 +157,7 @@ def _keep(lab: state.State, name: str, way: str) -> bool:
 def _start(
     lacking: dict[str, str], lab: state.State, settings: Settings, report: Reporter, doors: Mapping[str, Door]
 ) -> None:
-    if sys.platform == "win32" and "kafka" in lacking:
-        raise LabError("Kafka does not run natively on Windows: it cannot delete its log files.", remedy=_WSL)
-    starting.download([PROGRAMS[way] for way in lacking.values()], settings, report)
+    starting.prepare([PROGRAMS[way] for way in lacking.values()], settings, report)
     if shutil.disk_usage(settings.home).free < _LEAST_DISK:
         raise NotWritable(settings.home, reason="less than 500 MB of its disk are free")
     report.say(f"Starting {', '.join(PROGRAMS[way].title for way in lacking.values())} …")

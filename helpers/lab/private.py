@@ -47,7 +47,7 @@ class Scratch:
         """Start the broker, or start it again after :meth:`kill` or :meth:`stop`. Returns once it is ready."""
         if self._process is not None and self._process.alive():
             return self
-        starting.download([self._program], self._settings, OnScreen())
+        starting.prepare([self._program], self._settings, OnScreen())
         if self._site is None:
             sweep()
             folder = Path(tempfile.mkdtemp(prefix=f"scratch-{self.provider}-"))

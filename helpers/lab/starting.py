@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from helpers.errors import LabError, NotWritable, ServiceDied, ServiceNotReady
 from helpers.lab import artifacts, endpoints, processes
@@ -15,10 +16,21 @@ from helpers.lab.services import Service
 from helpers.lab.settings import Settings
 
 _POLL = 0.05
+_WSL = (
+    "Use WSL2: `wsl --install` in PowerShell, then follow the README in its terminal. For all lessons but 06 and 07, "
+    "which start a Kafka of their own, `docker compose up --wait` with Docker Desktop also serves; so does a Kafka "
+    "elsewhere (LAB_KAFKA_BOOTSTRAP_SERVERS)."
+)
 
 
-def download(programs: Iterable[Program], settings: Settings, report: Reporter) -> None:
-    """Fetch what the programs need and the cache lacks, with a bar."""
+def prepare(programs: Sequence[Program], settings: Settings, report: Reporter) -> None:
+    """See that the programs can run here, and fetch what they need and the cache lacks, with a bar.
+
+    Raises:
+        LabError: One of them does not run on this system.
+    """
+    if sys.platform == "win32" and any(program.name == "kafka" for program in programs):
+        raise LabError("Kafka does not run natively on Windows: it cannot delete its log files.", remedy=_WSL)
     wanted = [each for program in programs if program.artifacts for each in artifacts.listed(program.artifacts)]
     lacking = artifacts.missing(wanted, settings.cache)
     if lacking:

@@ -14,7 +14,7 @@ import pytest
 
 from helpers import lab
 from helpers.errors import LabError
-from helpers.lab import lifecycle, processes, starting
+from helpers.lab import processes, starting
 from helpers.paths import ROOT
 
 MODULES = sorted((ROOT / "helpers").rglob("*.py"))
@@ -127,8 +127,8 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> None:
         pytest.fail("nothing may be downloaded for a Kafka that will not start")
 
-    monkeypatch.setattr(starting, "download", never)
-    monkeypatch.setattr(lifecycle.sys, "platform", "win32")
+    monkeypatch.setattr(starting.artifacts, "fetch", never)
+    monkeypatch.setattr(starting.sys, "platform", "win32")
 
 
 @pytest.mark.usefixtures("windows")
@@ -141,3 +141,10 @@ def test_the_lab_on_windows_says_wsl2_before_it_downloads(tmp_path: Path) -> Non
     assert "WSL2" in caught.value.remedy
     assert "docker compose up --wait" in caught.value.remedy
     assert not lab.down(settings)
+
+
+@pytest.mark.usefixtures("windows")
+def test_a_private_kafka_on_windows_says_wsl2_too() -> None:
+    with pytest.raises(LabError, match="natively on Windows") as caught:
+        lab.scratch("kafka").start()
+    assert "WSL2" in caught.value.remedy
