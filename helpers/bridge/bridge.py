@@ -45,13 +45,18 @@ class Bridge:
         self.error = None
         self._engine = engine(self.config)
         self._thread = threading.Thread(target=self._run, name=f"bridge {self.config.client_id}", daemon=True)
-        self._thread.start()
         ends = time.monotonic() + self._ready_within
-        while not self._engine.ready.wait(0.02):
-            if not self._thread.is_alive() or time.monotonic() > ends:
-                trouble = self.snapshot().trouble
-                self.close()
-                raise BridgeError(f"The bridge was not ready within {self._ready_within:.0f} s: {trouble}")
+        try:
+            self._thread.start()
+            while not self._engine.ready.wait(0.02) and self._thread.is_alive() and time.monotonic() < ends:
+                pass
+        except KeyboardInterrupt:  # the block was not entered, so nobody would leave it
+            self.close()
+            raise
+        if not self._engine.ready.is_set():
+            trouble = self.snapshot().trouble
+            self.close()
+            raise BridgeError(f"The bridge was not ready within {self._ready_within:.0f} s: {trouble}")
         return self
 
     def __exit__(

@@ -32,9 +32,13 @@ def raise_if_refused(error: KafkaError) -> None:
 def check_topics(settings: dict[str, Any], topics: tuple[str, ...]) -> int:
     """Return the largest record, in bytes, that all ``topics`` take.
 
-    Raises ``BridgeError`` if one is missing, and ``KafkaException`` if Kafka does not answer within two seconds.
+    Raises ``BridgeError`` if one is missing or a setting is wrong, and ``KafkaException`` if Kafka does not answer
+    within two seconds.
     """
-    admin = AdminClient(settings)
+    try:
+        admin = AdminClient(settings)
+    except KafkaException as error:  # nothing was asked yet: trying again would not help
+        raise BridgeError(f"Kafka's client: {error.args[0].str()}", remedy="look at the settings in kafka") from error
     try:
         existing = admin.list_topics(timeout=_ANSWERED_WITHIN).topics
     except KafkaException:

@@ -46,9 +46,13 @@ def tls_context(tls: dict[str, Any]) -> ssl.SSLContext:
     """Return the context for these settings; certificates and host names are always verified."""
     if unknown := tls.keys() - {"ca_certs", "certfile", "keyfile", "keyfile_password"}:
         raise BridgeError(f"The bridge does not know the TLS setting {', '.join(sorted(unknown))}.")
-    context = ssl.create_default_context(cafile=tls.get("ca_certs"))
-    if tls.get("certfile"):
-        context.load_cert_chain(tls["certfile"], tls.get("keyfile"), tls.get("keyfile_password"))
+    try:
+        context = ssl.create_default_context(cafile=tls.get("ca_certs"))
+        if tls.get("certfile"):
+            context.load_cert_chain(tls["certfile"], tls.get("keyfile"), tls.get("keyfile_password"))
+    except OSError as error:
+        files = ", ".join(str(tls[name]) for name in ("ca_certs", "certfile", "keyfile") if tls.get(name))
+        raise BridgeError(f"TLS cannot use {files}: {error}", remedy="give the paths of PEM files") from error
     return context
 
 
@@ -92,6 +96,8 @@ class BridgeConfig:
     drain_timeout: float = 10.0
 
     def __post_init__(self) -> None:
+        if isinstance(self.routes, Template):
+            raise BridgeError("routes is a tuple of templates.", remedy="mind the comma: routes=(Template(...),)")
         for wrong, cause, remedy in self._contradictions():
             if wrong:
                 raise BridgeError(cause, remedy=remedy)
@@ -185,11 +191,19 @@ class CommandsConfig:
         if not self.route.kafka_topics:
             raise BridgeError("Commands come from one Kafka topic.", remedy="give the template a topic without names")
         self.route.mqtt_topic(**{self.level: "any"})
+        if "bootstrap.servers" not in self.kafka:
+            raise BridgeError("Which Kafka?", remedy="give bootstrap.servers")
+        if self.dead_letter_topic in self.route.kafka_topics:  # each dead letter would come again, as a command
+            raise BridgeError("Dead letters need a topic of their own.", remedy="choose another dead_letter_topic")
+        if self.keep_alive <= 0:
+            raise BridgeError("Without keep-alive a dead connection is not noticed.", remedy="give it in seconds")
         if self.expiry is not None and self.expiry <= 0:
             raise BridgeError("Every command would be stale.", remedy="give expiry in seconds above zero, or None")
         if str(self.kafka.get("enable.auto.commit", False)).lower() != "false":
             raise BridgeError("Offsets are committed after PUBACK only.", remedy="leave out enable.auto.commit")
         refuse_collisions(check_kafka_topic(topic) for topic in self.kafka_topics)
+        if self.mqtt.tls is not None:
+            tls_context(self.mqtt.tls)
 
     @property
     def level(self) -> str:

@@ -109,7 +109,7 @@ class Loop(ABC, Generic[Config]):
 
     def _pause(self) -> None:
         """Wait before trying again: twice as long each time, and never in step with other clients."""
-        longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._failures)
+        longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._failures, 10))  # 2**1024 is no float any more
         self._failures += 1
         ends = time.monotonic() + random.uniform(0.5, 1) * longest  # noqa: S311 - no secret
         while time.monotonic() < ends and not self.stop.is_set():

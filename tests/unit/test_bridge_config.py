@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import _thread
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from helpers.bridge import Bridge, BridgeConfig, BridgeError, CommandsConfig
+from helpers.bridge.engine import Engine
 from helpers.topics import Template, TopicError
 
 ROUTE = Template("generators/{device}/readings", topic="readings", key="{device}")
@@ -53,6 +58,7 @@ def test_what_the_user_says_about_kafka_counts() -> None:
         ({"client_id": ""}, "client id"),
         ({"session_expiry": 0}, "session"),
         ({"routes": ()}, "Nothing to bridge"),
+        ({"routes": ROUTE}, "comma"),
         ({"kafka": {}}, "bootstrap.servers"),
         ({"kafka": {**KAFKA, "acks": 1}}, "acks=1"),
         ({"kafka": {**KAFKA, "acks": "0"}}, "acks=0"),
@@ -70,6 +76,8 @@ def test_what_the_user_says_about_kafka_counts() -> None:
         ({"byte_budget": 0}, "byte_budget"),
         ({"keep_alive": 0}, "keep-alive"),
         ({"mqtt": Address(tls={"insecure": True})}, "insecure"),
+        ({"mqtt": Address(tls={"ca_certs": "nowhere.pem"})}, "nowhere.pem"),
+        ({"mqtt": Address(tls={"ca_certs": __file__})}, "PEM"),
     ],
 )
 def test_unsafe_settings_are_refused(changes: dict[str, Any], says: str) -> None:
@@ -139,9 +147,20 @@ def test_a_template_that_cannot_be_read_backwards_is_refused(route: Template) ->
         commands(route=route)
 
 
-@pytest.mark.parametrize("changes", [{"expiry": 0}, {"group_id": ""}, {"client_id": ""}])
-def test_contradictions_are_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(BridgeError):
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"expiry": 0}, "stale"),
+        ({"group_id": ""}, "group id"),
+        ({"client_id": ""}, "client id"),
+        ({"kafka": {}}, "bootstrap.servers"),
+        ({"dead_letter_topic": "commands"}, "topic of their own"),
+        ({"keep_alive": 0}, "keep-alive"),
+        ({"mqtt": Address(tls={"ca_certs": "nowhere.pem"})}, "nowhere.pem"),
+    ],
+)
+def test_contradictions_are_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(BridgeError, match=says):
         commands(**changes)
 
 
@@ -150,3 +169,32 @@ def test_nothing_listens_so_entering_fails_and_leaves_nothing_running() -> None:
     with pytest.raises(BridgeError, match="not ready"), bridge:
         pytest.fail("the bridge said it was ready")
     assert bridge.snapshot().state == "ended"
+
+
+@pytest.mark.parametrize("make", [config, commands])
+def test_a_misspelt_kafka_setting_is_named_at_once(make: Callable[..., BridgeConfig | CommandsConfig]) -> None:
+    bridge = Bridge(make(kafka={**KAFKA, "acsk": "all"}))
+    with pytest.raises(BridgeError, match="acsk"), bridge:
+        pytest.fail("the bridge said it was ready")
+
+
+def test_ctrl_c_while_entering_leaves_nothing_running() -> None:
+    bridge = Bridge(config(), ready_within=60)
+
+    def interrupt() -> None:
+        while bridge.snapshot().state != "waiting for Kafka":
+            time.sleep(0.01)
+        _thread.interrupt_main()
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt), bridge:
+        pytest.fail("the bridge said it was ready")
+    assert bridge.snapshot().state == "ended"
+
+
+def test_an_outage_of_hours_does_not_end_the_bridge() -> None:
+    """The pause doubles with each failure, up to its longest, however many there were."""
+    loop = Engine(config())
+    loop.stop.set()
+    for _ in range(2000):
+        loop._pause()
