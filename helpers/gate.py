@@ -33,6 +33,9 @@ class _Door(RequestHandler):
             self.set_header("WWW-Authenticate", 'Basic realm="lab"')
             self.send_error(401)
             return
+        if not (self.request.uri or "").startswith("/"):  # "@elsewhere/" behind the address would lead elsewhere
+            self.send_error(400)
+            return
         method = self.request.method or "GET"
         try:
             answer = await AsyncHTTPClient().fetch(

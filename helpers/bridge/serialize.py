@@ -118,7 +118,3 @@ class SchemaSerializer:
             raise BridgeError(f"The schema of {subject!r} is {found.schema.schema_type}, not JSON Schema.")
         schema = json.loads(found.schema.schema_str or "{}")
         return struct.pack(">bI", 0, found.schema_id), validator_for(schema)(schema)
-
-    def close(self) -> None:
-        """Let go of the thread; a question under way is forgotten."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
