@@ -97,8 +97,12 @@ class Variables:
     def url(self) -> str:
         """Return the URL."""
         # What is wrong with it is said without repeating it: a URL may hold a password.
-        url = urlsplit(self["URL"])
-        if url.scheme not in {"http", "https"} or not url.hostname:
+        try:
+            url = urlsplit(self["URL"])
+            sound = url.scheme in {"http", "https"} and url.hostname and url.port != 0 and " " not in self["URL"]
+        except ValueError:  # half an IPv6 address, or a port that is no number
+            sound = False
+        if not sound:
             raise self.error("URL", "it is no URL", "Write it as https://host or http://host:port.")
         if url.username is not None or url.password is not None:
             raise self.error(

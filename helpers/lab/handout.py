@@ -13,6 +13,8 @@ from helpers.errors import ConfigurationError, NotWritable
 _BEGIN = "-----BEGIN CERTIFICATE-----"
 _ASK = "Give the file that the instructor handed out, `workshop.env`, unchanged."
 _TRUSTS = ("LAB_MQTT_CA", "LAB_KAFKA_CA", "LAB_REGISTRY_CA", "LAB_INFLUXDB_CA")
+# Nothing else: a file from others says where services are, not where this lab keeps its data and its programs.
+_MAY_SAY = ("LAB_MQTT_", "LAB_KAFKA_", "LAB_REGISTRY_", "LAB_INFLUXDB_", "LAB_NAMESPACE=")
 
 
 def write(file: Path, variables: Mapping[str, str], certificate: str, *, comment: str) -> None:
@@ -44,7 +46,7 @@ def read(file: Path, *, remedy: str = _ASK) -> tuple[dict[str, str], str]:
         cause = getattr(error, "strerror", None) or "it is no text"
         raise ConfigurationError(str(file), cause, remedy=remedy) from error
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    if not (begin and lines and all(line.startswith("LAB_") and "=" in line for line in lines)):
+    if not (begin and lines and all(line.startswith(_MAY_SAY) and "=" in line for line in lines)):
         raise ConfigurationError(str(file), "it is no hand-out of a shared lab", remedy=remedy)
     variables = {key: value for key, _, value in (line.partition("=") for line in lines)}
     services = {key.split("_")[1] for key in variables}

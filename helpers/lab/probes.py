@@ -6,6 +6,7 @@ import socket
 import time
 import urllib.error
 from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -36,8 +37,8 @@ def probe(endpoint: Endpoint, *, timeout: float = 2.0) -> str:
                 return _http(f"{endpoint.address}/subjects", timeout, endpoint.conf)
             case InfluxEndpoint():
                 return _http(f"{endpoint.url}/ping", timeout, endpoint.conf)
-    except OSError as error:
-        return error.strerror or str(error) or type(error).__name__
+    except (OSError, UnicodeError) as error:  # a host's name that cannot be one is a UnicodeError
+        return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _mqtt(endpoint: MqttEndpoint, timeout: float) -> str:
@@ -62,7 +63,10 @@ def _kafka(endpoint: KafkaEndpoint, timeout: float) -> str:
         return closed[0]
     complaints: list[KafkaError] = []
     quiet: dict[str, Any] = {"log_level": 0, "error_cb": complaints.append}
-    admin = AdminClient({**endpoint.conf, **quiet})
+    try:
+        admin = AdminClient({**endpoint.conf, **quiet})
+    except KafkaException as error:  # a setting that cannot be, such as a certificate that is none
+        return str(error.args[0].str())
     deadline = time.monotonic() + timeout
     while True:
         try:
@@ -91,4 +95,6 @@ def _http(url: str, timeout: float, conf: Mapping[str, Any]) -> str:
         return f"HTTP {error.code} {error.reason}"
     except urllib.error.URLError as error:
         return str(error.reason)
+    except HTTPException:
+        return "the answer is no HTTP: the port is another service's, or wants https"
     return ""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,6 +38,26 @@ def test_each_service_has_a_question() -> None:
     assert set(QUESTION) == set(SERVICES)
 
 
+@pytest.fixture
+def gibberish() -> Iterator[int]:
+    """A port where somebody answers every connection with a TLS alert, as a TLS port answers plain text."""
+
+    def answer(server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(1 << 16)
+                    connection.sendall(b"\x15\x03\x03\x00\x02\x02\x0a")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, args=(server,), daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        with contextlib.suppress(OSError):  # Linux alone wakes the thread so; elsewhere it ends with the tests
+            server.shutdown(socket.SHUT_RDWR)
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_closed_port_is_called_so(service: str) -> None:
     assert "refused" in probe(at(service, ports.any_free())).lower()
@@ -44,6 +66,17 @@ def test_a_closed_port_is_called_so(service: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_port_that_says_nothing_is_not_ready(service: str, mute: int) -> None:
     assert probe(at(service, mute), timeout=0.5)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_port_that_speaks_something_else_is_not_ready(service: str, gibberish: int) -> None:
+    assert probe(at(service, gibberish), timeout=0.5)
+
+
+def test_a_file_that_is_no_certificate_is_said(mute: int) -> None:
+    conf = Masked({"bootstrap.servers": f"127.0.0.1:{mute}", "security.protocol": "SSL", "ssl.ca.location": __file__})
+    assert "ssl.ca.location" in probe(KafkaEndpoint(conf=conf, provider="test"))
+    assert probe(endpoints.MqttEndpoint(host="127.0.0.1", port=mute, provider="test", tls={"ca_certs": __file__}))
 
 
 def test_a_stranger_on_the_port_is_not_the_service(here: Any) -> None:
@@ -70,6 +103,6 @@ def test_a_long_password_is_no_trouble(here: Any) -> None:
     assert probe(endpoint) == ""
 
 
-def test_a_host_that_does_not_exist_is_said() -> None:
-    endpoint = endpoints.MqttEndpoint(host="nowhere.invalid", port=1883, provider="test")
-    assert probe(endpoint)
+@pytest.mark.parametrize("host", ["nowhere.invalid", "two..dots.invalid"])
+def test_a_host_that_does_not_exist_is_said(host: str) -> None:
+    assert probe(endpoints.MqttEndpoint(host=host, port=1883, provider="test"))

@@ -139,6 +139,9 @@ CONTRADICTIONS = [
     (NS | {"LAB_KAFKA_BOOTSTRAP_SERVERS": "a:9092,b"}, "LAB_KAFKA_BOOTSTRAP_SERVERS", "port"),
     (NS | {"LAB_REGISTRY_URL": "registry.example:8081"}, "LAB_REGISTRY_URL", "https://"),
     (NS | {"LAB_INFLUXDB_URL": "http://"}, "LAB_INFLUXDB_URL", "no URL"),
+    (NS | {"LAB_INFLUXDB_URL": "http://influx.example:80a"}, "LAB_INFLUXDB_URL", "no URL"),
+    (NS | {"LAB_INFLUXDB_URL": "http://influx.example:8086 "}, "LAB_INFLUXDB_URL", "no URL"),
+    (NS | {"LAB_REGISTRY_URL": "https://[::1:8081"}, "LAB_REGISTRY_URL", "no URL"),
     # One half of a pair.
     (MQTT | {"LAB_MQTT_USERNAME": "ana"}, "LAB_MQTT_PASSWORD", "together"),
     (KAFKA | {"LAB_KAFKA_PASSWORD": "pw"}, "LAB_KAFKA_USERNAME", "together"),

@@ -66,6 +66,13 @@ def test_what_is_no_hand_out_is_named(tmp_path: Path, content: bytes | None) -> 
     assert "handed out" in caught.value.remedy
 
 
+@pytest.mark.parametrize("line", ["LAB_CACHE=/elsewhere", "LAB_HOME=/elsewhere", "LAB_PORTS=any"])
+def test_a_hand_out_says_where_services_are_and_nothing_else(file: Path, tmp_path: Path, line: str) -> None:
+    file.write_text(f"{line}\n{file.read_text(encoding='utf-8')}", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="no hand-out"):
+        joining.join(file, "ana", environ={"LAB_HOME": str(tmp_path)})
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
