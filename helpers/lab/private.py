@@ -54,9 +54,13 @@ class Scratch:
             chosen = tuple(ports.any_free() for _ in range(self._program.ports))
             self._site = Site(folder=folder, cache=self._settings.cache, ports=chosen, settings=self._options)
             atexit.register(self.close)
-        self._process = starting.launch(self._program, self._site, owned=True)
         try:
+            self._process = starting.launch(self._program, self._site, owned=True)
             starting.await_ready(self._service, self.provider, self._site, self._process)
+        except LabError:
+            if self._process is not None:
+                self._process.kill()  # its log stays until Python ends: the error names it
+            raise
         except BaseException:
             self.close()
             raise
@@ -81,11 +85,11 @@ class Scratch:
 
     def freeze(self) -> None:
         """SIGSTOP: the broker hangs; its connections stay open and nothing answers."""
-        self._running.freeze()
+        self._alive.freeze()
 
     def thaw(self) -> None:
         """SIGCONT: the broker goes on where it was frozen."""
-        self._running.thaw()
+        self._alive.thaw()
 
     @property
     def pid(self) -> int:
@@ -122,6 +126,12 @@ class Scratch:
         if self._process is None:
             raise LabError(f"This scratch {self._service.title} is not started.", remedy="Call its start() first.")
         return self._process
+
+    @property
+    def _alive(self) -> Process:
+        if not self._running.alive():
+            raise LabError(f"This scratch {self._service.title} does not run any more.", remedy="Call its start().")
+        return self._running
 
     @property
     def _place(self) -> Site:

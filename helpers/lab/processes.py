@@ -70,11 +70,13 @@ class Process:
 
     def freeze(self) -> None:
         """Stop it in its tracks (SIGSTOP): its connections stay open, it answers nothing."""
-        psutil.Process(self.pid).suspend()
+        if process := self._find():
+            process.suspend()
 
     def thaw(self) -> None:
         """Let a frozen process go on."""
-        psutil.Process(self.pid).resume()
+        if process := self._find():
+            process.resume()
 
     def _find(self) -> psutil.Process | None:
         if (child := _CHILDREN.get(self.pid)) is not None and child.poll() is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from helpers.lab.services import Service
 from helpers.lab.settings import Settings
 
 _POLL = 0.05
+_DOCTOR = "`lab doctor` checks disk, memory and Java."
 _WSL = (
     "Use WSL2: `wsl --install` in PowerShell, then follow the README in its terminal. For all lessons but 06 and 07, "
     "which start a Kafka of their own, `docker compose up --wait` with Docker Desktop also serves; so does a Kafka "
@@ -50,14 +52,12 @@ def launch(program: Program, site: Site, *, owned: bool = False) -> Process:
         command = program.command(site)
     except OSError as error:
         raise NotWritable(site.folder, reason=error.strerror or str(error)) from error
+    except subprocess.SubprocessError as error:  # a tool that prepares it failed, or took too long
+        raise LabError(f"{program.title} could not be prepared: {error}.", remedy=_DOCTOR) from error
     try:
         return processes.start(command, log=site.log, folder=site.folder, owned=owned)
     except OSError as error:
-        raise LabError(
-            f"{program.title} could not be started: {error}.",
-            service=program.name,
-            remedy="`lab doctor` checks disk, memory and Java.",
-        ) from error
+        raise LabError(f"{program.title} could not be started: {error}.", remedy=_DOCTOR) from error
 
 
 def await_ready(service: Service, way: str, site: Site, process: Process) -> None:

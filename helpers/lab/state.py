@@ -59,7 +59,11 @@ class State:
 
     @classmethod
     def load(cls, home: Path) -> State:
-        """Read the file. A missing one means nothing runs; an unreadable one is put aside and says so."""
+        """Read the file. A missing one means nothing runs; an unreadable one is put aside and says so.
+
+        Raises:
+            NotWritable: ``home`` is no folder, or not ours.
+        """
         state = cls(home)
         try:
             record = json.loads(state._file.read_text(encoding="utf-8"))
@@ -69,6 +73,8 @@ class State:
             state.shared = Shared(**record["shared"]) if record.get("shared") else None
         except FileNotFoundError:
             pass
+        except OSError as error:
+            raise NotWritable(home, reason=error.strerror or str(error)) from error
         except (ValueError, KeyError, TypeError):
             state.services = {}
             state.unreadable = True

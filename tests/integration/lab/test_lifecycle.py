@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from helpers import lab
-from helpers.errors import LabBusy, NotWritable, ServiceDied, ServiceNotReady
+from helpers.errors import LabBusy, LabError, NotWritable, ServiceDied, ServiceNotReady
 from helpers.lab import lifecycle, processes, services, starting, state
 from helpers.lab.lifecycle import Status
 from helpers.lab.programs import PROGRAMS, Site
@@ -158,6 +158,9 @@ def test_a_service_that_dies_at_its_start_shows_the_end_of_its_log() -> None:
         broker.start()
     assert caught.value.exit_code not in (0, None)
     assert "The whole log is" in str(caught.value)
+    assert "no_such_setting" in caught.value.log.read_text(encoding="utf-8")
+    broker.close()
+    assert not caught.value.log.parent.exists()
 
 
 def test_a_service_that_never_answers_is_given_up(tmp_path: Path) -> None:
@@ -169,6 +172,16 @@ def test_a_service_that_never_answers_is_given_up(tmp_path: Path) -> None:
             starting.await_ready(service, "mosquitto", site, process)
     finally:
         process.kill()
+
+
+def test_a_tool_that_takes_too_long_is_named(tmp_path: Path) -> None:
+    def prepare(_site: Site) -> list[str]:
+        subprocess.run([sys.executable, "-c", "import time; time.sleep(60)"], timeout=0.05, check=True)
+        return []
+
+    program = dataclasses.replace(PROGRAMS["mosquitto"], command=prepare)
+    with pytest.raises(LabError, match="Mosquitto could not be prepared"):
+        starting.launch(program, Site(folder=tmp_path, cache=tmp_path, ports=(1,)))
 
 
 def test_a_home_that_cannot_be_written_is_named(
@@ -197,6 +210,8 @@ def test_a_private_broker_keeps_its_port_and_goes_without_a_trace(program: str) 
     broker = lab.scratch("mqtt", provider=program).start()
     address, folder = broker.mqtt.address, broker.log.parent
     broker.kill()
+    with pytest.raises(LabError, match="does not run any more"):
+        broker.freeze()
     broker.start()
     assert broker.mqtt.address == address
     broker.close()

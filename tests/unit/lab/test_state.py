@@ -37,6 +37,12 @@ def test_no_file_means_that_nothing_runs(tmp_path: Path) -> None:
     assert not state.unreadable
 
 
+def test_a_home_that_is_no_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "home").touch()
+    with pytest.raises(NotWritable, match="home"):
+        State.load(tmp_path / "home")
+
+
 def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
     state = State(tmp_path)
     state.services["mqtt"] = me()
