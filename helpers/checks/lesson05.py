@@ -134,8 +134,8 @@ def _dead_letters(bad: list[tuple[Any, Any]], letters: list[Any]) -> Result | No
             f"with {missing[0][:12]!r}.",
             "Not every bad record raises SerializationError: think of those that are too short, or not JSON.",
         )
-    if any(not dict(each.headers() or []).get("dead-letter-reason") for each in letters):
-        return not_yet("A dead letter does not say why.", "Add a header: ('dead-letter-reason', the reason).")
+    if any(not dict(each.headers() or []).get("dead-letter.reason") for each in letters):
+        return not_yet("A dead letter does not say why.", "Add a header: ('dead-letter.reason', the reason).")
     return None
 
 

@@ -165,7 +165,7 @@ def commit(watch: Watch, offset: int) -> None:
 
 def test_dead_letters_with_reasons_are_what_exercise_2_wants(watch: Watch, mixed: list[tuple[Any, Any]]) -> None:
     assert "no dead letter" in lesson05.exercise_2(watch).reason
-    send(watch, "mixed-readings-dead", mixed, headers=[("dead-letter-reason", "because")])
+    send(watch, "mixed-readings-dead", mixed, headers=[("dead-letter.reason", "because")])
     assert "has committed nothing" in lesson05.exercise_2(watch).reason
     commit(watch, len(READINGS) + len(BAD) - 4)
     assert "has 4 records left" in lesson05.exercise_2(watch).reason
@@ -174,7 +174,7 @@ def test_dead_letters_with_reasons_are_what_exercise_2_wants(watch: Watch, mixed
 
 
 def test_a_dead_letter_written_twice_is_no_mistake(watch: Watch, mixed: list[tuple[Any, Any]]) -> None:
-    send(watch, "mixed-readings-dead", mixed + mixed[:1], headers=[("dead-letter-reason", "because")])
+    send(watch, "mixed-readings-dead", mixed + mixed[:1], headers=[("dead-letter.reason", "because")])
     commit(watch, len(READINGS) + len(BAD))
     assert lesson05.exercise_2(watch).passed
 
@@ -182,7 +182,7 @@ def test_a_dead_letter_written_twice_is_no_mistake(watch: Watch, mixed: list[tup
 @pytest.mark.parametrize(
     ("letters", "headers", "reason", "hint"),
     [
-        (lambda bad, _good: bad, None, "does not say why", "dead-letter-reason"),
+        (lambda bad, _good: bad, None, "does not say why", "dead-letter.reason"),
         (lambda bad, _good: bad[:1], "r", "1 of 3", "too short"),
         (lambda bad, good: [*bad, good], "r", "can be read", "Dead-letter only"),
         (lambda bad, _good: [(key, value + b"!") for key, value in bad], "r", "not the bytes", "value()"),
@@ -204,7 +204,7 @@ def test_exercise_2_turns_down(  # noqa: PLR0917
         watch,
         "mixed-readings-dead",
         letters(mixed, good),
-        headers=[("dead-letter-reason", headers)] if headers else None,
+        headers=[("dead-letter.reason", headers)] if headers else None,
     )
     commit(watch, len(READINGS) + len(BAD))
     result = lesson05.exercise_2(watch)
