@@ -191,8 +191,8 @@ def logs(service: str, *, follow: bool) -> None:
     with found.log.open(encoding="utf-8", errors="replace") as file, contextlib.suppress(KeyboardInterrupt):
         file.seek(0, os.SEEK_END)
         while follow:
-            click.echo(file.readline(), nl=False)
-            time.sleep(_FOLLOW_EVERY if file.tell() == found.log.stat().st_size else 0)
+            click.echo(line := file.readline(), nl=False)
+            time.sleep(0 if line else _FOLLOW_EVERY)
 
 
 @command.command(short_help="Download the brokers now, or carry them.")

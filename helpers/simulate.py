@@ -47,7 +47,7 @@ class Plan:
             raise ConfigurationError("--duration", "time runs forwards", remedy="Use 0 (until Ctrl-C) or more seconds.")
         try:
             sample = self.topic.format(device="G-001")
-        except (KeyError, IndexError, ValueError) as error:
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
             raise ConfigurationError("--topic", f"{self.topic!r} holds a brace", remedy="Use {device} only.") from error
         if not sample or set(sample) & set("+#"):
             raise ConfigurationError(

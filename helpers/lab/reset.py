@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import paho.mqtt.client as mqtt
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistryError
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -50,9 +50,12 @@ def kafka(conf: Masked, owned: Owned) -> Counter[str]:
         LabError: Kafka refused; a group whose members still run is the usual reason.
     """
     admin = AdminClient({**conf, "log_level": 0})
-    listed = admin.list_consumer_groups(request_timeout=_TIMEOUT).result(_TIMEOUT)
+    try:
+        listed = admin.list_consumer_groups(request_timeout=_TIMEOUT).result(2 * _TIMEOUT)
+        topics = [name for name in admin.list_topics(timeout=_TIMEOUT).topics if owned(name)]
+    except KafkaException as error:
+        raise LabError(f"Kafka did not say what it holds: {error.args[0].str()}.", service="kafka") from error
     groups = [each.group_id for each in listed.valid if owned(each.group_id)]
-    topics = [name for name in admin.list_topics(timeout=_TIMEOUT).topics if owned(name)]
     if groups:
         _settle(admin.delete_consumer_groups(groups, request_timeout=_TIMEOUT), KafkaError.GROUP_ID_NOT_FOUND)
     if topics:
@@ -80,12 +83,19 @@ def _settle(futures: dict[str, Any], gone: int) -> None:
 
 
 def registry(conf: Masked, owned: Owned) -> Counter[str]:
-    """Delete subjects with all their versions. Return how many."""
+    """Delete subjects with all their versions. Return how many.
+
+    Raises:
+        LabError: The registry refused.
+    """
     client = SchemaRegistryClient(dict(conf))
-    subjects = [name for name in client.get_subjects() if owned(name)]
-    for subject in subjects:
-        client.delete_subject(subject)
-        client.delete_subject(subject, permanent=True)
+    try:
+        subjects = [name for name in client.get_subjects() if owned(name)]
+        for subject in subjects:
+            client.delete_subject(subject)
+            client.delete_subject(subject, permanent=True)
+    except SchemaRegistryError as error:
+        raise LabError(f"The schema registry did not delete a subject: {error}.", service="registry") from error
     return Counter(subjects=len(subjects))
 
 

@@ -23,6 +23,7 @@ from helpers.simulate import Plan
         ({"topic": "generators/#"}, "--topic"),
         ({"topic": "generators/{site}"}, "--topic"),
         ({"topic": "generators/{}"}, "--topic"),
+        ({"topic": "generators/{device.id}"}, "--topic"),
         ({"topic": "generators/{device"}, "--topic"),
     ],
 )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import urllib.request
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
-from helpers.lab import clients, lessons, reset
+from helpers.errors import LabError
+from helpers.lab import clients, lessons, ports, reset
+from helpers.lab.endpoints import Masked
 from tests.integration.lab.conftest import run_lab
 
 
@@ -42,3 +46,23 @@ def test_a_retained_message_is_found_on_a_word_and_below_it(here: Any, unique: C
     owned = reset.owner(ns, lessons.find("02"), alone=False)
     assert reset.retained(here.mqtt, [f"{ns}generators/#"], owned) == {"retained messages": 2}
     assert reset.retained(here.mqtt, [f"{ns}others/#"], lambda name: name == theirs) == {"retained messages": 1}
+
+
+def test_a_registry_that_refuses_is_named() -> None:
+    class Closed(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(403, "not yours")
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Closed) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(LabError, match="registry did not delete"):
+            reset.registry(Masked({"url": f"http://127.0.0.1:{server.server_port}"}), lambda _: True)
+        server.shutdown()
+
+
+def test_a_kafka_that_went_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reset, "_TIMEOUT", 0.5)
+    with pytest.raises(LabError, match="Kafka did not say"):
+        reset.kafka(Masked({"bootstrap.servers": f"127.0.0.1:{ports.any_free()}"}), lambda _: True)
