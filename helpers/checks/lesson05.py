@@ -217,9 +217,10 @@ def _behind(watch: Watch, group: str, topic: str) -> int | None:
     request = [ConsumerGroupTopicPartitions(f"{watch.here.ns}{group}")]
     [future] = admin.list_consumer_group_offsets(request, request_timeout=_TIMEOUT).values()
     try:
-        committed = {each.partition: each.offset for each in future.result().topic_partitions if each.topic == name}
+        places = future.result(_TIMEOUT).topic_partitions
     except KafkaException:
         return None
+    committed = {each.partition: each.offset for each in places if each.topic == name}
     if not any(offset >= 0 for offset in committed.values()):
         return None
     consumer = Consumer({**watch.here.kafka, "group.id": f"{watch.here.ns}{group}"})

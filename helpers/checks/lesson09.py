@@ -8,7 +8,6 @@ import json
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
@@ -104,7 +103,7 @@ def exercise_3(watch: Watch) -> Result:  # noqa: PLR0911 - one answer for each m
     try:
         counted = ask(f'SELECT count("temperature") FROM "{measurement}"')  # noqa: S608 - a name of ours
         tags = [each[-1] for series in ask(f'SHOW TAG KEYS FROM "{measurement}"') for each in series["values"]]
-    except (HTTPError, _RefusedError) as error:
+    except (OSError, _RefusedError) as error:
         return not_yet(f"InfluxDB says no: {error}.", "Run the cell of section 5 that defines influx.")
     points = counted[0]["values"][0][1] if counted else 0
     if not points:
@@ -162,7 +161,7 @@ def _readings(watch: Watch) -> list[tuple[datetime, dict[str, Any]]]:
 
 
 def _ask(watch: Watch, query: str) -> list[dict[str, Any]]:
-    """The series that answer an InfluxQL query. Raises ``HTTPError`` or ``_RefusedError``."""
+    """The series that answer an InfluxQL query. Raises ``OSError`` or ``_RefusedError``."""
     server = watch.here.influxdb  # type: ignore[attr-defined]
     headers = {}
     if server.token:

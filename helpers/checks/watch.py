@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -70,7 +71,11 @@ class Watch:
         self._client: mqtt.Client | None = None
         if self._filters:
             self._client = self._record()
-        self._note_offsets()
+        try:
+            self._note_offsets()
+        except BaseException:
+            self.close()
+            raise
 
     def messages(self, topic_filter: str = "#", *, since: float = 0.0) -> list[Seen]:
         """The MQTT messages recorded so far whose topic, without the namespace, matches ``topic_filter``."""
@@ -101,8 +106,10 @@ class Watch:
         """The ``confluent_kafka.Message`` objects written to ``topic`` (without namespace) since the watch began.
 
         A topic that does not exist has no records. In order of partition and offset.
+
+        Raises ``LessonError`` when Kafka does not answer.
         """
-        return list(self._read(f"{self.here.ns}{topic}", limit=limit, seconds=seconds))
+        return self._read(f"{self.here.ns}{topic}", limit=limit, seconds=seconds)
 
     def close(self) -> None:
         """Stop recording."""
@@ -160,8 +167,9 @@ class Watch:
         with self._lock:
             self._messages.append(seen)
 
-    def _consumer(self) -> Consumer:
-        return Consumer(
+    @contextmanager
+    def _consumer(self) -> Iterator[Consumer]:
+        consumer = Consumer(
             {
                 **self.here.kafka,
                 "group.id": f"{self.here.ns}watch-{uuid.uuid4().hex[:8]}",
@@ -170,10 +178,18 @@ class Watch:
                 "auto.offset.reset": "earliest",
             }
         )
+        try:
+            yield consumer
+        except KafkaException as error:
+            raise LessonError(
+                f"This lesson's checks could not look into Kafka: {error.args[0].str()}.",
+                remedy="`lab status` in a terminal tells whether it runs, and `lab up` starts it again.",
+            ) from error
+        finally:
+            consumer.close()
 
     def _note_offsets(self) -> None:
-        consumer = self._consumer()
-        try:
+        with self._consumer() as consumer:
             for name, topic in consumer.list_topics(timeout=_METADATA_TIMEOUT).topics.items():
                 if name.startswith("__") or not name.startswith(self.here.ns):
                     continue
@@ -182,15 +198,12 @@ class Watch:
                         TopicPartition(name, partition), timeout=_METADATA_TIMEOUT
                     )
                     self._start_offsets[name, partition] = high
-        finally:
-            consumer.close()
 
-    def _read(self, name: str, *, limit: int, seconds: float) -> Iterator[Any]:
-        consumer = self._consumer()
-        try:
+    def _read(self, name: str, *, limit: int, seconds: float) -> list[Any]:
+        with self._consumer() as consumer:
             known = consumer.list_topics(timeout=_METADATA_TIMEOUT).topics
             if name not in known or known[name].error is not None:
-                return
+                return []
             partitions = sorted(known[name].partitions)
             consumer.assign([TopicPartition(name, p, self._start_offsets.get((name, p), 0)) for p in partitions])
             records: list[Any] = []
@@ -207,6 +220,4 @@ class Watch:
                     ended.add(message.partition())
                 else:
                     raise KafkaException(error)
-            yield from sorted(records, key=lambda each: (each.partition(), each.offset()))
-        finally:
-            consumer.close()
+            return sorted(records, key=lambda each: (each.partition(), each.offset()))

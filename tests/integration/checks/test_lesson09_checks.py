@@ -16,6 +16,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from helpers.checks import Watch, lesson09
 from helpers.generators import Fault, Fleet, Reading
+from helpers.lab import ports
+from helpers.lab.endpoints import InfluxEndpoint
 from tests.integration.checks.speaking import Unique
 
 FRAME = struct.pack(">bI", 0, 1)
@@ -254,3 +256,10 @@ def test_without_an_influxdb_exercise_3_says_so(here: Any, unique: Unique) -> No
     result = lesson09.exercise_3(Watch(replace(here, ns=f"{unique('ana')}-", influxdb=None)))
     assert "no InfluxDB" in result.reason
     assert "LAB_INFLUXDB_URL" in result.hint
+
+
+def test_an_influxdb_that_went_away_is_named(here: Any, unique: Unique) -> None:
+    gone = InfluxEndpoint(url=f"http://127.0.0.1:{ports.any_free()}", provider="test")
+    result = lesson09.exercise_3(Watch(replace(here, ns=f"{unique('ana')}-", influxdb=gone)))
+    assert not result.passed
+    assert "refused" in result.reason
