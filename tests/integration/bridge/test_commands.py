@@ -49,6 +49,7 @@ class Generators:
 
     def __init__(self, bench: Bench) -> None:
         self.got: list[Any] = []
+        self._name = bench.name
         self._subscribed = False
         self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         self._client.on_message = lambda _client, _data, message: self.got.append(message)
@@ -60,6 +61,9 @@ class Generators:
 
     def _note(self, *_: object) -> None:
         self._subscribed = True
+
+    def publish(self, payload: bytes) -> None:
+        self._client.publish(f"{self._name}/G-9/commands", payload, qos=1)
 
     def __enter__(self) -> Self:
         return self
@@ -98,7 +102,8 @@ def test_with_mqtt_down_the_offset_is_held(bench: Bench) -> None:
         bench.mqtt.stop()
         wait_for_failures(bridge)
         produce(bench, *(("G-1", str(number)) for number in range(20)))
-        time.sleep(1)
+        before = bridge._engine._failures
+        wait_until(lambda: bridge._engine._failures > before + 1, "the bridge tries again, and once more")
         assert committed(bench) == 1
         bench.mqtt.start()
         wait_until(lambda: bridge.snapshot().counts.acked == 21, "the rest arrives once MQTT is back")
@@ -165,8 +170,9 @@ def desired_state(bench: Bench, produced: Callable[[], None], expected: list[byt
         wait_until(lambda: bridge.snapshot().counts.acked >= 1, "the state is with the broker")
         wait_until(lambda: bridge.snapshot().in_flight == 0, "all of it")
     with Generators(bench) as generators:
-        time.sleep(0.5)
-    assert [each.payload for each in generators.got] == expected
+        generators.publish(b"now")  # what is retained was sent at the subscription, before this
+        wait_until(lambda: len(generators.got) > len(expected), "what is retained comes, and what is sent now")
+    assert [each.payload for each in generators.got if each.payload != b"now"] == expected
 
 
 def test_a_desired_state_waits_for_a_generator_that_sleeps_and_a_tombstone_clears_it(bench: Bench) -> None:
