@@ -11,6 +11,8 @@ from helpers.topics import Template, check_kafka_topic, check_mqtt_filter, refus
 
 # The largest Receive Maximum that is written down: 65,535 is the default, and Mosquitto takes silence for its own 20.
 RECEIVE_MAXIMUM = 65_534
+# The longest keep-alive that the two bytes in CONNECT can say.
+_LONGEST, _SECONDS = 65_535, "give keep_alive in seconds, at most 65535"
 
 # The producer's settings that the promise rests on: (name, value, why).
 _FIXED = (
@@ -131,7 +133,7 @@ class BridgeConfig:
              "leave out share or sequence"),
             (not 0 < self.receive_maximum <= RECEIVE_MAXIMUM, f"receive_maximum is 1 to {RECEIVE_MAXIMUM}.", ""),
             (self.byte_budget <= 0, "byte_budget is a number of bytes above zero.", ""),
-            (self.keep_alive <= 0, "Without keep-alive a dead connection is not noticed.", "give it in seconds"),
+            (not 0 < self.keep_alive <= _LONGEST, "Without keep-alive a dead connection is not noticed.", _SECONDS),
         ]  # fmt: skip
 
     @property
@@ -195,8 +197,8 @@ class CommandsConfig:
             raise BridgeError("Which Kafka?", remedy="give bootstrap.servers")
         if self.dead_letter_topic in self.route.kafka_topics:  # each dead letter would come again, as a command
             raise BridgeError("Dead letters need a topic of their own.", remedy="choose another dead_letter_topic")
-        if self.keep_alive <= 0:
-            raise BridgeError("Without keep-alive a dead connection is not noticed.", remedy="give it in seconds")
+        if not 0 < self.keep_alive <= _LONGEST:
+            raise BridgeError("Without keep-alive a dead connection is not noticed.", remedy=_SECONDS)
         if self.expiry is not None and self.expiry <= 0:
             raise BridgeError("Every command would be stale.", remedy="give expiry in seconds above zero, or None")
         if str(self.kafka.get("enable.auto.commit", False)).lower() != "false":

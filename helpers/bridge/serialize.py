@@ -35,7 +35,10 @@ def serializer(config: BridgeConfig) -> Serialize:
     It raises ``PoisonError`` for a payload that will never do and ``NotYetError`` for one that must wait.
     """
     if config.serializer == "schema":
-        return SchemaSerializer(config.registry or {})
+        try:
+            return SchemaSerializer(config.registry or {})
+        except ValueError as error:
+            raise BridgeError(f"The registry's client: {error}.", remedy="look at the settings in registry") from error
     return _raw if config.serializer == "raw" else _json
 
 

@@ -75,6 +75,7 @@ def test_what_the_user_says_about_kafka_counts() -> None:
         ({"receive_maximum": 65_535}, "receive_maximum"),
         ({"byte_budget": 0}, "byte_budget"),
         ({"keep_alive": 0}, "keep-alive"),
+        ({"keep_alive": 70_000}, "at most 65535"),
         ({"mqtt": Address(tls={"insecure": True})}, "insecure"),
         ({"mqtt": Address(tls={"ca_certs": "nowhere.pem"})}, "nowhere.pem"),
         ({"mqtt": Address(tls={"ca_certs": __file__})}, "PEM"),
@@ -176,6 +177,12 @@ def test_a_misspelt_kafka_setting_is_named_at_once(make: Callable[..., BridgeCon
     bridge = Bridge(make(kafka={**KAFKA, "acsk": "all"}))
     with pytest.raises(BridgeError, match="acsk"), bridge:
         pytest.fail("the bridge said it was ready")
+
+
+@pytest.mark.parametrize("registry", [{"ulr": "http://127.0.0.1:1"}, {"url": "127.0.0.1:1"}])
+def test_a_wrong_registry_setting_is_named_at_once(registry: dict[str, Any]) -> None:
+    with pytest.raises(BridgeError, match="url"):
+        Bridge(config(serializer="schema", registry=registry))
 
 
 def test_ctrl_c_while_entering_leaves_nothing_running() -> None:

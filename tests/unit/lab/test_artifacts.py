@@ -7,7 +7,6 @@ import io
 import re
 import shutil
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,6 @@ import pytest
 from helpers.errors import ChecksumError, DownloadError, NotWritable
 from helpers.lab.artifacts import Artifact, copy, listed, missing, unpacked
 from helpers.lab.programs import PROGRAMS
-
-Make = Callable[..., Artifact]
 
 
 def artifact(content: bytes, name: str = "thing", packaging: str = "jar") -> Artifact:

@@ -189,9 +189,6 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(service: str, url: str)
     assert "hunter2" not in str(caught.value)
 
 
-ALONE = Settings(home=Path(), cache=Path())
-
-
 @pytest.mark.parametrize(
     ("name", "env", "composed", "found", "expected"),
     [
