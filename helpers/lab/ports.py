@@ -14,8 +14,9 @@ _TRIES = 200
 def is_free(port: int, host: str = LOOPBACK) -> bool:
     """Whether a server could listen on ``port`` now."""
     with socket.socket() as probe:
-        # Without it a port whose last connection just closed looks taken for a minute; the brokers set it too.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Without it a port whose last connection just closed looks taken for a minute; the brokers set it too. On
+        # Windows, where it would let two servers have one port, the other option asks what is meant here.
+        probe.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR), 1)
         try:
             probe.bind((host, port))
             probe.listen()
