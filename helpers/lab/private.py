@@ -150,7 +150,8 @@ def sweep() -> None:
     """End private brokers whose Python is gone, and delete their data."""
     for folder, process in processes.orphans():
         process.kill()
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.name.startswith("scratch-"):  # the process says where it was begun, and may be anybody's
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def scratch(service: str, *, provider: str | None = None, **settings: object) -> Scratch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from helpers.lab import private
 from helpers.lab.processes import Process, start, started_in, tail
 
 SLEEP = [sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)"]
@@ -135,3 +137,15 @@ def test_the_tail_of_a_log(log: Path, text: bytes | None, expected: str) -> None
 def test_the_tail_is_the_end(log: Path) -> None:
     log.write_text("".join(f"{number}\n" for number in range(100)))
     assert tail(log, lines=2, indent="") == "98\n99"
+
+
+@pytest.mark.parametrize("name", ["scratch-mosquitto-x", "thesis"])
+def test_what_a_dead_owner_left_ends_and_no_other_folder_goes_with_it(name: str, tmp_path: Path) -> None:
+    (folder := tmp_path / name).mkdir()
+    marks = {"LAB_STARTED_IN": str(folder), "LAB_OWNED_BY": f"{os.getpid()} 1.0"}  # that start was another process's
+    with subprocess.Popen(SLEEP, env={**os.environ, **marks}, stdout=subprocess.PIPE) as orphan:
+        assert orphan.stdout
+        orphan.stdout.readline()
+        private.sweep()
+        orphan.wait(timeout=20)
+    assert folder.exists() == (name == "thesis")
