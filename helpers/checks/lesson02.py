@@ -11,7 +11,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from helpers.checks.result import Result, done, not_yet
-from helpers.checks.watch import Seen, Watch
+from helpers.checks.watch import Seen, Watch, begin
 
 _FIELDS = {"generatorID", "lat", "lon", "temperature", "pressure", "fuel"}
 _FLEET = [f"G-00{number}" for number in range(1, 7)]
@@ -163,18 +163,12 @@ def _float(payload: bytes) -> float | None:
 @contextmanager
 def _publishing(watch: Watch) -> Iterator[Callable[[str, bytes], None]]:
     """A function that publishes ``(topic, payload)`` at QoS 1 and waits for the acknowledgement."""
-    address = watch.here.mqtt
     client = mqtt.Client(
         CallbackAPIVersion.VERSION2,
         client_id=f"{watch.here.ns}depot-check-{uuid.uuid4().hex[:8]}",
         protocol=mqtt.MQTTv5,
     )
-    if address.username:
-        client.username_pw_set(address.username, address.password)
-    if address.tls is not None:
-        client.tls_set(**address.tls)
-    client.connect(address.host, address.port, keepalive=30)
-    client.loop_start()
+    begin(client, watch.here.mqtt, keepalive=30)
 
     def publish(topic: str, payload: bytes) -> None:
         client.publish(f"{watch.here.ns}{topic}", payload, qos=1).wait_for_publish(timeout=5)

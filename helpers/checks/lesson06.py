@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[at
 from paho.mqtt.enums import CallbackAPIVersion
 
 from helpers.checks.result import Result, done, not_yet
-from helpers.checks.watch import Watch
+from helpers.checks.watch import Watch, begin
 from helpers.errors import LessonError
 from helpers.topics import Route, Template, TopicError, check_kafka_topic, refuse_collisions
 
@@ -230,7 +230,6 @@ def _stored(watch: Watch, topics: set[str], run: str) -> dict[str, list[tuple[in
 
 def _retained(watch: Watch, topic: str) -> bytes | None:
     """The retained message of ``topic``, if there is one."""
-    address = watch.here.mqtt
     payloads: list[bytes] = []
     came, granted = threading.Event(), threading.Event()
 
@@ -241,15 +240,10 @@ def _retained(watch: Watch, topic: str) -> bytes | None:
     client = mqtt.Client(
         CallbackAPIVersion.VERSION2, client_id=f"{watch.here.ns}check-{uuid.uuid4().hex[:8]}", protocol=mqtt.MQTTv5
     )
-    if address.username:
-        client.username_pw_set(address.username, address.password)
-    if address.tls is not None:
-        client.tls_set(**address.tls)
     client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
     client.on_subscribe = lambda *_: granted.set()
     client.on_message = on_message
-    client.connect(address.host, address.port)
-    client.loop_start()
+    begin(client, watch.here.mqtt)
     try:
         granted.wait(_TIMEOUT)
         came.wait(1.0)  # A retained message follows the SUBACK; that there is none is said by silence.

@@ -15,7 +15,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from helpers.checks.result import Result, done, not_yet
-from helpers.checks.watch import Here, Seen, Watch
+from helpers.checks.watch import Here, Seen, Watch, begin
 
 _FILLED, _DEAD = "bridge-exercise", "bridge-exercise-dead"
 _TWICE, _ONCE = "bridge-twice", "bridge-once"
@@ -186,10 +186,6 @@ def _left_in_session(here: Here, client_id: str) -> int | None:
     client = mqtt.Client(
         CallbackAPIVersion.VERSION2, client_id=f"{here.ns}{client_id}", protocol=mqtt.MQTTv5, manual_ack=True
     )
-    if here.mqtt.username:
-        client.username_pw_set(here.mqtt.username, here.mqtt.password)
-    if here.mqtt.tls is not None:
-        client.tls_set(**here.mqtt.tls)
 
     def on_connect(_client: object, _data: object, flags: Any, _reason: object, _properties: object) -> None:  # noqa: ANN401
         present.append(bool(flags.session_present))
@@ -199,8 +195,7 @@ def _left_in_session(here: Here, client_id: str) -> int | None:
     client.on_message = lambda _client, _data, message: received.append(message.mid)
     session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     session.SessionExpiryInterval = _KEEP
-    client.connect(here.mqtt.host, here.mqtt.port, clean_start=False, properties=session)
-    client.loop_start()
+    begin(client, here.mqtt, clean_start=False, properties=session)
     connected.wait(_TIMEOUT)
     time.sleep(_QUIET)
     client.disconnect()

@@ -16,7 +16,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from helpers.checks.result import Result, done, not_yet
-from helpers.checks.watch import Here, Watch
+from helpers.checks.watch import Here, Watch, begin
 
 _COMMANDS, _REPLIES, _DESIRED = "commands", "commands-replies", "commands-desired"
 _ORDERED = "G-004"
@@ -181,17 +181,12 @@ class _Client:
         self._client = client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=f"{here.ns}check-{uuid.uuid4().hex[:8]}", protocol=mqtt.MQTTv5
         )
-        if here.mqtt.username:
-            client.username_pw_set(here.mqtt.username, here.mqtt.password)
-        if here.mqtt.tls is not None:
-            client.tls_set(**here.mqtt.tls)
         client.on_connect = lambda *_: self._answered.set()
         client.on_subscribe = lambda *_: self._answered.set()
         client.on_message = lambda _client, _data, message: self._inbox.put(message)
 
     def __enter__(self) -> Self:
-        self._client.connect(self._address.host, self._address.port)
-        self._client.loop_start()
+        begin(self._client, self._address)
         self._answered.wait(_TIMEOUT)
         return self
 

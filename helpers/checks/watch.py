@@ -53,6 +53,22 @@ class Seen:
     at: float
 
 
+def begin(client: mqtt.Client, address: MqttAddress, **options: Any) -> None:  # noqa: ANN401 - paho's
+    """Connect with paho's ``connect`` options, and run the network loop. Raises ``LessonError`` if nobody answers."""
+    if address.username:
+        client.username_pw_set(address.username, address.password)
+    if address.tls is not None:
+        client.tls_set(**address.tls)
+    try:
+        client.connect(address.host, address.port, **options)
+    except OSError as error:
+        raise LessonError(
+            f"This lesson's checks could not reach the MQTT broker at {address.host}:{address.port}: {error}.",
+            remedy="`lab status` in a terminal tells whether it runs, and `lab up` starts it again.",
+        ) from error
+    client.loop_start()
+
+
 class Watch:
     """Records what one lesson does, so that its checks look at the brokers and not at the learner's variables.
 
@@ -125,15 +141,10 @@ class Watch:
             client_id=f"{self.here.ns}watch-{uuid.uuid4().hex[:8]}",
             protocol=mqtt.MQTTv5,
         )
-        if address.username:
-            client.username_pw_set(address.username, address.password)
-        if address.tls is not None:
-            client.tls_set(**address.tls)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
-        client.connect(address.host, address.port, keepalive=30, clean_start=True)
-        client.loop_start()
+        begin(client, address, keepalive=30, clean_start=True)
         if not self._granted.wait(_SUBSCRIBED_WITHIN) or self._refusal:
             client.loop_stop()
             raise LessonError(
