@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import Iterator
@@ -39,6 +40,13 @@ def test_poison_is_dead_lettered_and_the_good_ones_flow(bench: Bench, name: str)
     assert letters[0].value() == b"{poison"
     assert headers["mqtt.topic"].startswith(f"{bench.name}/G-".encode())
     assert headers["dead-letter.reason"].startswith(b"not JSON")
+
+
+def test_afterwards_python_collects_garbage_as_before(bench: Bench) -> None:
+    before = gc.get_threshold(), gc.get_freeze_count()
+    with Bridge(bench.config()):
+        assert gc.get_threshold() > before[0]
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before
 
 
 def test_poison_stops_the_naive_bridge(bench: Bench) -> None:
