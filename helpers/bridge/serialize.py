@@ -10,8 +10,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NoReturn
 
 from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistryError
-from jsonschema.exceptions import best_match
+from jsonschema.exceptions import SchemaError, ValidationError, best_match
 from jsonschema.validators import validator_for
+from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 from helpers.bridge.config import BridgeConfig, BridgeError
 
@@ -81,10 +83,10 @@ class SchemaSerializer:
         subject = f"{topic}-value"
         value = parse_json(payload)
         frame, validator, asked = self._known.get(subject) or self._fetch(subject)
-        if (error := best_match(validator.iter_errors(value))) is not None:
+        if (error := _misfit(subject, validator, value)) is not None:
             if time.monotonic() - asked > _ASK_AGAIN_AFTER:
                 frame, validator, _ = self._fetch(subject)
-                error = best_match(validator.iter_errors(value))
+                error = _misfit(subject, validator, value)
             if error is not None:
                 raise PoisonError(f"schema: {error.json_path}: {error.message}")
         return frame + payload
@@ -120,4 +122,23 @@ class SchemaSerializer:
         if found.schema.schema_type != "JSON":
             raise BridgeError(f"The schema of {subject!r} is {found.schema.schema_type}, not JSON Schema.")
         schema = json.loads(found.schema.schema_str or "{}")
-        return struct.pack(">bI", 0, found.schema_id), validator_for(schema)(schema)
+        kind = validator_for(schema)
+        try:
+            kind.check_schema(schema)
+        except SchemaError as error:
+            raise BridgeError(
+                f"The schema of {subject!r} is no JSON Schema: {error.json_path}: {error.message}",
+                remedy="register a sound one as its next version",
+            ) from error
+        # Nothing is fetched from where a schema points: it is checked here, and the network is not the bridge's to use.
+        return struct.pack(">bI", 0, found.schema_id), kind(schema, registry=Registry())
+
+
+def _misfit(subject: str, validator: Any, value: Any) -> ValidationError | None:  # noqa: ANN401 - JSON is anything
+    """What of ``value`` the schema does not allow, if anything."""
+    try:
+        return best_match(validator.iter_errors(value))
+    except Unresolvable as error:
+        raise BridgeError(
+            f"The schema of {subject!r} refers to what is not in it: {error}", remedy="put that into the schema itself"
+        ) from error

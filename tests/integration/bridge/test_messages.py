@@ -170,6 +170,25 @@ def test_a_missing_subject_ends_the_bridge(bench: Bench, registry: Any) -> None:
     devices.close()
 
 
+@pytest.mark.parametrize(
+    ("schema", "says"),
+    [
+        ({"type": "objekt"}, "is no JSON Schema"),
+        ({"type": "object", "properties": {"n": {"$ref": "#/definitions/count"}}}, "refers to what is not in it"),
+        ({"type": "object", "properties": {"n": {"$ref": "http://127.0.0.1:9/n.json"}}}, "refers to what is not in it"),
+    ],
+)
+def test_a_broken_schema_ends_the_bridge(bench: Bench, registry: Any, schema: dict[str, Any], says: str) -> None:
+    client = SchemaRegistryClient(dict(registry.registry))
+    text = json.dumps({"$schema": "http://json-schema.org/draft-07/schema#", **schema})
+    client.register_schema(f"{bench.topic}-value", Schema(text, "JSON"))
+    devices = bench.devices()
+    with ends_by_itself(bench.config(serializer="schema", registry=dict(registry.registry)), says) as bridge:
+        devices.publish(1)
+    assert bridge.snapshot().counts.acked == 0
+    devices.close()
+
+
 PAYLOADS = [b"", b"\x00\xff\xfe", b"x" * 256_000, "ü".encode(), b"{}"]
 
 
