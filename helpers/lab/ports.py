@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 
 import psutil
@@ -9,6 +10,10 @@ import psutil
 from helpers.lab.endpoints import LOOPBACK
 
 _TRIES = 200
+# Below those that Linux (from 32768), macOS and Windows (from 49152) give to connections that go out: one of those may
+# be gone before the server that it was meant for has started, or while that is stopped for a moment.
+_FOR_SERVERS = range(15_000, 32_768)
+_given: set[int] = set()
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
@@ -26,7 +31,12 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def any_free(host: str = LOOPBACK) -> int:
-    """Return a free port that the system picks."""
+    """Return a free port, another one each time."""
+    for _ in range(_TRIES):
+        port = secrets.choice(_FOR_SERVERS)
+        if port not in _given and is_free(port, host):
+            _given.add(port)
+            return port
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])

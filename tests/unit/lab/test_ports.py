@@ -24,8 +24,16 @@ def test_a_held_port_is_not_free(held: int) -> None:
     assert not ports.is_free(held)
 
 
-def test_a_port_that_the_system_gives_is_free() -> None:
-    assert ports.is_free(ports.any_free())
+def test_any_free_ports_are_free_and_differ_and_no_outgoing_connection_gets_them() -> None:
+    found = [ports.any_free() for _ in range(50)]
+    assert all(map(ports.is_free, found))
+    assert len(set(found)) == len(found)
+    assert max(found) < 32_768
+
+
+def test_with_every_port_for_servers_held_the_system_picks_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "is_free", lambda _port, _host: False)
+    assert ports.any_free() > 0
 
 
 def test_a_port_whose_last_connection_just_closed_is_free() -> None:
