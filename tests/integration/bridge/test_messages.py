@@ -173,7 +173,7 @@ def test_a_missing_subject_ends_the_bridge(bench: Bench, registry: Any) -> None:
 @pytest.mark.parametrize(
     ("schema", "says"),
     [
-        ({"type": "objekt"}, "is no JSON Schema"),
+        ({"type": "objects"}, "is no JSON Schema"),
         ({"type": "object", "properties": {"n": {"$ref": "#/definitions/count"}}}, "refers to what is not in it"),
         ({"type": "object", "properties": {"n": {"$ref": "http://127.0.0.1:9/n.json"}}}, "refers to what is not in it"),
     ],
