@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 
-import mqtt5
+from helpers.bridge.sink import Pending
 
-from helpers.bridge.records import size
-
-
-class Pending:
-    """One received message on its way: what was received, when, and on which connection."""
-
-    __slots__ = ("done", "generation", "packet", "reason", "received", "size", "truncated")
-
-    def __init__(self, packet: mqtt5.PublishPacket, generation: int, received: float) -> None:
-        self.packet = packet
-        self.generation = generation
-        self.received = received  # seconds of time.monotonic()
-        self.size = size(packet)
-        self.done = False
-        self.reason = ""  # why it is a dead letter, if it is one
-        self.truncated = False
+# Type and length, then the packet identifier: a PUBACK that says no more means success (MQTT 5.0, 3.4.2.1).
+PUBACK = struct.Struct(">HH")
+_SUCCESS = 0x4002
 
 
 class Acks:
@@ -31,7 +19,7 @@ class Acks:
     goes at its own pace. So a message that is done waits here for all before it.
 
     A packet identifier belongs to a connection: after a reconnect the broker may give the same one to another message.
-    So each message carries the number of its connection, its *generation*, and a new connection forgets the old ones.
+    So every connection is a *generation* of its own, and a new one forgets the messages of the last.
     """
 
     def __init__(self) -> None:
@@ -57,13 +45,13 @@ class Acks:
         waiting = self._waiting
         due = []
         while waiting and waiting[0].done:
-            due.append(mqtt5.PubAckPacket(waiting.popleft().packet.packet_id or 0).write())
+            due.append(PUBACK.pack(_SUCCESS, waiting.popleft().packet.packet_id))
         return b"".join(due)
 
     @property
     def oldest(self) -> float | None:
         """When the oldest unacknowledged message was received (``time.monotonic()``), or ``None``."""
         try:
-            return self._waiting[0].received
+            return self._waiting[0].received.monotonic
         except IndexError:  # asked from another thread, it may just have become empty
             return None

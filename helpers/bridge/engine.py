@@ -8,16 +8,16 @@ import time
 import mqtt5
 from mqtt5 import DisconnectReasonCode, QoS, RetainHandling, SubAckReasonCode
 
-from helpers.bridge.acks import Acks, Pending
+from helpers.bridge.acks import PUBACK, Acks
 from helpers.bridge.config import BridgeConfig, BridgeError
 from helpers.bridge.connection import Connection, connect_packet
 from helpers.bridge.ledger import Sequences, log
 from helpers.bridge.loop import FINISHED_WITHIN, FROM_KAFKA, SHORT_SLICE, SLICE, Loop, OnSnapshot
-from helpers.bridge.sink import Sink
+from helpers.bridge.records import Moment
+from helpers.bridge.sink import Pending, Sink
 from helpers.topics import TopicError
 
 _DROPPED = "$SYS/broker/publish/messages/dropped"  # Mosquitto's own count; other brokers never send it
-_PUBACK_LENGTH = 4
 
 
 class Engine(Loop[BridgeConfig]):
@@ -95,13 +95,8 @@ class Engine(Loop[BridgeConfig]):
     def _round(self, connection: Connection, patience: float) -> float:
         """Read, produce, acknowledge, once; return how long the next round may wait for the socket."""
         connection.pause(self._sink.held >= self._config.byte_budget)
-        packets = connection.read(patience)
-        now = time.monotonic()
-        for packet in packets:
-            if type(packet) is mqtt5.PublishPacket:
-                self._receive(packet, now)
-            else:
-                self._control(packet)
+        if packets := connection.read(patience):
+            self._receive(packets)
         reports = self._sink.poll()
         self._acknowledge(connection)
         connection.keep_alive()
@@ -110,36 +105,44 @@ class Engine(Loop[BridgeConfig]):
             return 0.0
         return SHORT_SLICE if self._sink.outstanding else SLICE
 
-    def _receive(self, packet: mqtt5.PublishPacket, now: float) -> None:
-        counts, properties = self._counts, packet.user_properties
-        pending = Pending(packet, self._acks.generation, now)
-        if packet.packet_id is None:  # QoS 0
-            if packet.topic == _DROPPED:
-                self._note_dropped(packet.payload)
-                return
-            counts.received_qos0 += 1
-            if self._sink.held >= self._config.byte_budget // 2:
-                counts.dropped_qos0 += 1
-                return
-        else:
-            counts.received += 1
-            counts.redelivered += packet.duplicate
-            self._acks.add(pending)
-        if properties:
-            if any(name == FROM_KAFKA for name, _ in properties):
-                counts.looped += 1
-                pending.done = True
-                return
-            if self._config.sequence:
-                self._note_sequence(packet.topic, dict(properties), self._config.sequence)
-        self._sink.send(pending)
+    def _receive(self, packets: list[mqtt5.Packet]) -> None:
+        """Hand on what came. Here, and in what this calls for every message, the bridge spends its time."""
+        counts, sink, received = self._counts, self._sink, Moment.now()
+        for packet in packets:
+            if type(packet) is not mqtt5.PublishPacket:
+                self._control(packet)
+                continue
+            pending = Pending(packet, received, sink)
+            if packet.packet_id is not None:
+                counts.received += 1
+                counts.redelivered += packet.duplicate
+                self._acks.add(pending)
+            elif not self._takes_qos0(packet):
+                continue
+            if packet.user_properties:
+                properties = dict(packet.user_properties)
+                if FROM_KAFKA in properties:
+                    counts.looped += 1
+                    pending.done = True
+                    continue
+                self._note_sequence(packet.topic, properties)
+            sink.send(pending)
 
-    def _note_sequence(self, topic: str, properties: dict[str, str], name: str) -> None:
-        number = properties.get(name, "")
+    def _takes_qos0(self, packet: mqtt5.PublishPacket) -> bool:
+        if packet.topic == _DROPPED:
+            self._note_dropped(packet.payload)
+            return False
+        self._counts.received_qos0 += 1
+        full = self._sink.held >= self._config.byte_budget // 2
+        self._counts.dropped_qos0 += full
+        return not full
+
+    def _note_sequence(self, topic: str, properties: dict[str, str]) -> None:
+        number = properties.get(self._config.sequence or "", "")
         if not number.isdecimal():
             return
         with contextlib.suppress(TopicError):
-            device = self._sink.route(topic).key or topic
+            device = self._sink.routes[topic].key or topic
             if (gap := self._sequences.note(device, properties.get("boot", ""), int(number))) > 0:
                 log.warning("%s: %d messages before sequence number %s have not come", device, gap, number)
             self._counts.missing = self._sequences.missing
@@ -166,7 +169,7 @@ class Engine(Loop[BridgeConfig]):
     def _acknowledge(self, connection: Connection) -> None:
         if acks := self._acks.take():
             connection.send(acks)
-            self._counts.acked += len(acks) // _PUBACK_LENGTH
+            self._counts.acked += len(acks) // PUBACK.size
 
     def _drain(self, connection: Connection) -> None:
         """Read no more, wait for Kafka, acknowledge what it stored. What it has not by then comes again next time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from datetime import datetime
+from typing import NamedTuple
 
 import mqtt5
 
@@ -18,32 +19,36 @@ _OVERHEAD = 1024  # of a record and its batch, generously
 
 Header = tuple[str, str | bytes | None]
 
-
-def size(packet: mqtt5.PublishPacket) -> int:
-    """Return the bytes of a message that count against the budget."""
-    found = len(packet.payload) + len(packet.topic)
-    for name, value in packet.user_properties:
-        found += len(name) + len(value)
-    return found
+_QOS, _RETAIN, _DUP = ([(f"mqtt.{name}", flag) for flag in "01"] for name in ("qos", "retain", "dup"))
 
 
-def headers(packet: mqtt5.PublishPacket, *, everything: bool = False) -> list[Header]:
-    """Return the user properties under their own names, and where the message came from under ``mqtt.…``.
+class Moment(NamedTuple):
+    """One moment by two clocks: seconds of ``time.monotonic()``, and a header with milliseconds since 1970."""
 
-    Always ``mqtt.topic``; the correlation data of a request's answer when there is any. ``everything`` adds QoS, retain
-    and DUP flags (``0`` or ``1``), and the receive time in milliseconds since 1970.
+    monotonic: float
+    header: Header
+
+    @classmethod
+    def now(cls) -> Moment:
+        """Look at both clocks."""
+        return cls(time.monotonic(), ("mqtt.received", str(time.time_ns() // 1_000_000)))
+
+
+def headers(packet: mqtt5.PublishPacket) -> list[Header]:
+    """Return the user properties under their own names, and where the message came from: ``mqtt.topic``.
+
+    ``mqtt.correlation-data`` is the one of a request's answer, when there is any.
     """
     found: list[Header] = [*packet.user_properties, ("mqtt.topic", packet.topic)]
     if packet.correlation_data is not None:
         found.append(("mqtt.correlation-data", packet.correlation_data))
-    if everything:
-        found += [
-            ("mqtt.qos", "1" if packet.packet_id else "0"),
-            ("mqtt.retain", "1" if packet.retain else "0"),
-            ("mqtt.dup", "1" if packet.duplicate else "0"),
-            ("mqtt.received", str(time.time_ns() // 1_000_000)),
-        ]
     return found
+
+
+def all_headers(packet: mqtt5.PublishPacket, received: Moment) -> list[Header]:
+    """Return ``headers``, the QoS, retain and DUP flags (``0`` or ``1``), and when the message was received."""
+    flags = _QOS[packet.packet_id is not None], _RETAIN[packet.retain], _DUP[packet.duplicate]
+    return [*headers(packet), *flags, received.header]
 
 
 def timestamp(packet: mqtt5.PublishPacket, name: str | None) -> int:
@@ -58,13 +63,15 @@ def timestamp(packet: mqtt5.PublishPacket, name: str | None) -> int:
     return 0
 
 
-def dead_letter(packet: mqtt5.PublishPacket, reason: str, limit: int) -> tuple[bytes, list[Header], bool]:
+def dead_letter(
+    packet: mqtt5.PublishPacket, received: Moment, reason: str, limit: int
+) -> tuple[bytes, list[Header], bool]:
     """Return the value and headers of a dead letter, and whether it was truncated to fit into ``limit`` bytes.
 
     It holds the original bytes, where they came from, and the reason. What does not fit is cut: then the headers tell
     length and SHA-256 of the whole, and user properties stay behind when they alone are too large.
     """
-    found = [*headers(packet, everything=True), ("dead-letter.reason", reason)]
+    found = [*all_headers(packet, received), ("dead-letter.reason", reason)]
     if len(packet.payload) + len(packet.topic) + _bytes(found) + _OVERHEAD <= limit:
         return packet.payload, found, False
     if _bytes(found) > limit // 4:

@@ -6,12 +6,16 @@ import mqtt5
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.bridge.acks import Acks, Pending
+from helpers.bridge.acks import Acks
+from helpers.bridge.records import Moment
+from helpers.bridge.sink import Pending
+
+NO_SINK = None
 
 
-def pending(packet_id: int, generation: int = 1) -> Pending:
+def pending(packet_id: int) -> Pending:
     packet = mqtt5.PublishPacket("t", b"", qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=packet_id)
-    return Pending(packet, generation, received=float(packet_id))
+    return Pending(packet, Moment(float(packet_id), ("mqtt.received", "0")), NO_SINK)
 
 
 def ids(acks: bytes) -> list[int]:
@@ -48,7 +52,7 @@ def test_a_reconnect_forgets_what_was_pending() -> None:
     acks.add(old)
     assert acks.oldest == 7
     assert acks.begin() == 1
-    new = pending(7, generation=2)
+    new = pending(7)
     acks.add(new)
     old.done = True
     assert acks.take() == b"", "the old connection's report must not acknowledge the new message with the same id"
