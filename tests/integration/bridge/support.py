@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import paho.mqtt.client as mqtt
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -120,7 +120,7 @@ def records(kafka: dict[str, Any], topic: str) -> list[Any]:
         partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
         for partition in partitions:
             place = TopicPartition(topic, partition)
-            low, high = consumer.get_watermark_offsets(place, timeout=30)
+            low, high = _offsets(consumer, place)
             consumer.assign([TopicPartition(topic, partition, low)])
             ends = time.monotonic() + PATIENCE
             while low < high and consumer.position([place])[0].offset < high:
@@ -136,9 +136,21 @@ def count(kafka: dict[str, Any], topic: str) -> int:
     consumer = Consumer({**kafka, "group.id": "look"})
     try:
         partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
-        return sum(consumer.get_watermark_offsets(TopicPartition(topic, each), timeout=30)[1] for each in partitions)
+        return sum(_offsets(consumer, TopicPartition(topic, each))[1] for each in partitions)
     finally:
         consumer.close()
+
+
+def _offsets(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """Return where a partition begins and ends; a Kafka that has just come back may need a moment to lead it again."""
+    ends = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return consumer.get_watermark_offsets(place, timeout=30)
+        except KafkaException:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(0.1)
 
 
 def outcome(kafka: dict[str, Any], topic: str, sent: dict[str, list[int]]) -> Outcome:
