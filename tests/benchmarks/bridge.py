@@ -6,6 +6,9 @@ Draining: a backlog of 100-byte messages waits in the MQTT session, and the rate
 hundredth of it, by Kafka's offsets. Latency: 5,000 messages a second, from the time in the payload to the broker's
 append time in Kafka (milliseconds). CPU: user and system time of the bridge's process per million messages. Nothing is
 asserted; a busy machine shows in all figures, so the ratios count.
+
+A Python built with optimisations, as Debian's, conda's and uv's are, is an eighth faster than one built without: here
+that decides a ratio, because the bridge is bound by one Python thread.
 """
 
 from __future__ import annotations
