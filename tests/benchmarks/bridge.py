@@ -237,7 +237,7 @@ def compare(arena: Arena, chosen: list[Contestant], messages: int, seconds: floa
             there.append(contestant)
     socket_rate = producer_rate = 0.0
     figures = {each.name: Figures() for each in there}
-    # The best of five: what disturbs a measurement only ever slows it down. In turn, so that it disturbs them all.
+    # The best of them: what disturbs a measurement only ever slows it down. In turn, so that it disturbs them all.
     for number in range(ROUNDS):
         print(f"round {number + 1} of {ROUNDS}", flush=True)
         socket_rate, producer_rate = map(max, (socket_rate, producer_rate), limits(arena, messages))
@@ -258,7 +258,7 @@ def compare(arena: Arena, chosen: list[Contestant], messages: int, seconds: floa
         ["limit: the producer without MQTT", f"{producer_rate:,.0f}", "", "", f"{bare[0]:.1f}", f"{bare[1]:.1f}"]
     )
     columns = ["bridge", "drained/s", "CPU s/million", "peak MB", f"p50 ms at {RATE:,}/s", "p99 ms"]
-    table(f"{messages:,} messages, best of five", columns, rows)
+    table(f"{messages:,} messages, best of {ROUNDS}", columns, rows)
     us, every = figures.get("helpers.bridge"), figures.get("helpers.bridge, all headers")
     peers = {name: each for name, each in figures.items() if "helpers" not in name and each.rate}
     ratios = []
@@ -306,11 +306,10 @@ def main() -> None:
         lab.scratch("kafka") as kafka,
     ):
         arena = Arena(mqtt, kafka, Path(folder))
+        arena.warm_up()
         if options.growth:
-            arena.warm_up()
             growth(arena, chosen, options.messages)
         else:
-            arena.warm_up()
             compare(arena, chosen, options.messages, options.seconds)
 
 

@@ -25,14 +25,11 @@ def reading(number: int) -> bytes:
     chance = random.Random(number)  # noqa: S311 - no secret
     lat, lon = chance.uniform(47, 55), chance.uniform(6, 15)
     temperature, pressure, fuel = chance.uniform(20, 90), chance.uniform(1, 5), chance.uniform(0, 999)
-    return (
-        (
-            f'{{"generatorID":"G-{number % 1000:03}","lat":{lat:.4f},"lon":{lon:.4f},'
-            f'"temperature":{temperature:.1f},"pressure":{pressure:.2f},"fuel":{fuel:.1f}}}'
-        )
-        .encode()
-        .ljust(100)
+    text = (
+        f'{{"generatorID":"G-{number % 1000:03}","lat":{lat:.4f},"lon":{lon:.4f},'
+        f'"temperature":{temperature:.1f},"pressure":{pressure:.2f},"fuel":{fuel:.1f}}}'
     )
+    return text.ljust(100).encode()
 
 
 class Mqtt:
