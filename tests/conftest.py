@@ -81,7 +81,7 @@ def lab_env(
     Use it for programs that a test starts; in the test's own process take :func:`here`.
     """
     from helpers import lab
-    from helpers.lab.programs import on_path
+    from helpers.lab.services.programs import on_path
 
     mqtt = pytestconfig.getoption("--mqtt") or ("native" if on_path("mosquitto") else "embedded")
     if mqtt == "native" and not on_path("mosquitto"):

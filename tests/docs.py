@@ -150,10 +150,10 @@ TESTED = {
     "uv run pytest --nbmake --nbmake-timeout=60 notebooks/04_kafka_is_a_log.ipynb": Covered(
         ".ci/run", "pytest --nbmake"
     ),
-    "uv run python -m tests.notebooks.pages site": Covered("tests/browser/test_pages.py", "publish("),
-    "uv run python -m tests.links": Covered("tests/unit/test_workflows.py", "links.trouble("),
+    "uv run python -m tools.pages site": Covered("tests/browser/test_pages.py", "publish("),
+    "uv run python -m tools.links": Covered("tests/unit/test_workflows.py", "links.trouble("),
     "uv run pytest tests/notebooks/test_hygiene.py -k NN": RUN,
-    "uv run python -m tests.notebooks.tidy notebooks/NN_topic.ipynb": RUN,
+    "uv run python -m tools.tidy notebooks/NN_topic.ipynb": RUN,
 }
 
 _FENCE = re.compile(r"^ *(`{3,})(\w*)$")

@@ -25,6 +25,6 @@ packets), ``engine`` (read, produce, acknowledge), ``acks`` (which PUBACKs are d
 
 from helpers.bridge.bridge import Bridge, run
 from helpers.bridge.config import BridgeConfig, BridgeError, CommandsConfig
-from helpers.bridge.ledger import Counts, Snapshot
+from helpers.bridge.counts import Counts, Snapshot
 
 __all__ = ["Bridge", "BridgeConfig", "BridgeError", "CommandsConfig", "Counts", "Snapshot", "run"]

@@ -8,11 +8,11 @@ import time
 from types import FrameType, TracebackType
 from typing import Self
 
-from helpers.bridge.commands import Commands
+from helpers.bridge.backward import Commands
 from helpers.bridge.config import BridgeConfig, BridgeError, CommandsConfig
-from helpers.bridge.engine import Engine
-from helpers.bridge.ledger import Snapshot
-from helpers.bridge.loop import OnSnapshot
+from helpers.bridge.counts import Snapshot
+from helpers.bridge.forward import Engine
+from helpers.bridge.runner import OnSnapshot
 
 
 def engine(

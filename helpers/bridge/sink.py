@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from helpers.bridge import records
 from helpers.bridge.cluster import check_topics, raise_if_refused
 from helpers.bridge.config import BridgeConfig, BridgeError
-from helpers.bridge.ledger import Counts, log
+from helpers.bridge.counts import Counts, log
 from helpers.bridge.routes import Routes
 from helpers.bridge.serialize import NotYetError, PoisonError, serializer
 from helpers.topics import TopicError

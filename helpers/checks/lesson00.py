@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from confluent_kafka.admin import AdminClient
 
+from helpers.checks.recorder import Watch
 from helpers.checks.result import Result, done, not_yet
-from helpers.checks.watch import Watch
 
 _ON_ITS_WAY = 1.0
 

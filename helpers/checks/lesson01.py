@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from helpers.checks.recorder import Seen, Watch
 from helpers.checks.result import Result, done, not_yet
-from helpers.checks.watch import Seen, Watch
 
 _FIELDS = ("generatorID", "lat", "lon", "temperature", "pressure", "fuel")
 # What the seeds in the lesson's cell `night` come to; a test steps the same fleet and holds these to it.

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from helpers.checks.recorder import Seen, Watch, begin
 from helpers.checks.result import Result, done, not_yet
-from helpers.checks.watch import Seen, Watch, begin
 
 _FIELDS = {"generatorID", "lat", "lon", "temperature", "pressure", "fuel"}
 _FLEET = [f"G-00{number}" for number in range(1, 7)]

@@ -12,8 +12,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from helpers.checks.recorder import Here, Watch, begin
 from helpers.checks.result import Result, done, not_yet
-from helpers.checks.watch import Here, Watch, begin
 
 _NOTICE, _NOTICE_PAYLOAD = "delivery/notice/G-003", b"half full"
 _STATUS = "delivery/guard/status"

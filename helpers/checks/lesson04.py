@@ -9,8 +9,8 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
 
+from helpers.checks.recorder import Here, Watch
 from helpers.checks.result import Result, done, not_yet
-from helpers.checks.watch import Here, Watch
 
 _REFUELLING, _PARTITIONS, _DAY_MS, _READINGS = "log-refuelling", 3, 24 * 60 * 60 * 1000, 120
 _PRACTICE, _ANALYSTS = "log-practice", "log-analysts"

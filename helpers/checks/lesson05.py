@@ -13,8 +13,8 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext, SerializationError
 
+from helpers.checks.recorder import Watch
 from helpers.checks.result import Result, done, not_yet
-from helpers.checks.watch import Watch
 
 FIELDS = {"generatorID", "lat", "lon", "temperature", "pressure", "fuel"}
 _TIMEOUT = 10.0

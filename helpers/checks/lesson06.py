@@ -13,8 +13,8 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaExcep
 from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
 from paho.mqtt.enums import CallbackAPIVersion
 
+from helpers.checks.recorder import Watch, begin
 from helpers.checks.result import Result, done, not_yet
-from helpers.checks.watch import Watch, begin
 from helpers.errors import LessonError
 from helpers.topics import Route, Template, TopicError, check_kafka_topic, refuse_collisions
 

@@ -14,8 +14,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from helpers.checks.recorder import Here, Seen, Watch, begin
 from helpers.checks.result import Result, done, not_yet
-from helpers.checks.watch import Here, Seen, Watch, begin
 
 _FILLED, _DEAD = "bridge-exercise", "bridge-exercise-dead"
 _TWICE, _ONCE = "bridge-twice", "bridge-once"

@@ -15,8 +15,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from helpers.checks.recorder import Here, Watch, begin
 from helpers.checks.result import Result, done, not_yet
-from helpers.checks.watch import Here, Watch, begin
 
 _COMMANDS, _REPLIES, _DESIRED = "commands", "commands-replies", "commands-desired"
 _ORDERED = "G-004"

@@ -14,8 +14,8 @@ from urllib.request import Request, urlopen
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from helpers.checks.recorder import Watch
 from helpers.checks.result import Result, done, not_yet
-from helpers.checks.watch import Watch
 from helpers.paths import DATA
 
 _TIMEOUT = 10.0

@@ -4,10 +4,10 @@ Lessons need two names: :func:`connect` gives addresses and configuration, :func
 The ``lab`` command uses the rest.
 """
 
+from helpers.lab.connect import Here, connect
 from helpers.lab.doctor import preflight
-from helpers.lab.here import Here, connect
 from helpers.lab.lifecycle import Status, down, status, up
-from helpers.lab.private import Scratch, scratch
+from helpers.lab.scratch.broker import Scratch, scratch
 from helpers.lab.settings import Settings
 
 __all__ = ["Here", "Scratch", "Settings", "Status", "connect", "down", "preflight", "scratch", "status", "up"]

@@ -17,10 +17,13 @@ from confluent_kafka import KafkaException
 from packaging.requirements import Requirement
 
 from helpers.errors import LessonError
-from helpers.lab import artifacts, here, java, lifecycle, ports, sharing
-from helpers.lab.probes import probe
+from helpers.lab import lifecycle
+from helpers.lab.connect import attach
 from helpers.lab.progress import Reporter, Silent, html_table
+from helpers.lab.runtime import artifacts, java, ports
+from helpers.lab.services.probes import probe
 from helpers.lab.settings import Settings
+from helpers.lab.shared import share as sharing
 from helpers.lab.state import State
 from helpers.paths import ROOT
 
@@ -94,11 +97,11 @@ def _attempt(name: str, action: Callable[[], str], *, remedy: str) -> Check:
 
 def _services(settings: Settings, report: Reporter) -> Iterator[Check]:
     try:
-        found = here.attach(settings, report=report)
+        found = attach(settings, report=report)
     except LessonError as error:
         yield Check(name="Services", passed=False, seen=error.cause, remedy=error.remedy)
         return
-    from helpers.lab import roundtrips
+    from helpers.lab.services import roundtrips
 
     name = f"{found.ns}hello-doctor-{uuid.uuid4().hex[:8]}"
     for service, title, action in (

@@ -12,13 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from helpers.errors import NotWritable
-from helpers.lab import endpoints, ports, private, processes, sharing, starting, state
-from helpers.lab.endpoints import Endpoint
-from helpers.lab.probes import probe
-from helpers.lab.programs import PROGRAMS, Door, Site
+from helpers.lab import state
 from helpers.lab.progress import Reporter, Silent
-from helpers.lab.services import SERVICES, Service, composed, provider
+from helpers.lab.runtime import launch as starting
+from helpers.lab.runtime import ports, processes
+from helpers.lab.scratch import broker as private
+from helpers.lab.services import endpoints
+from helpers.lab.services.endpoints import Endpoint
+from helpers.lab.services.probes import probe
+from helpers.lab.services.programs import PROGRAMS, Door, Site
+from helpers.lab.services.table import SERVICES, Service, composed, provider
 from helpers.lab.settings import Settings
+from helpers.lab.shared import share as sharing
 
 _LEAST_DISK = 500_000_000
 _SILENT = Silent()

@@ -19,9 +19,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from helpers.errors import LabError
-from helpers.lab.clients import http, mqtt_client, running
-from helpers.lab.endpoints import InfluxEndpoint, Masked, MqttEndpoint
-from helpers.lab.lessons import LESSONS, Lesson
+from helpers.lab.services.clients import http, mqtt_client, running
+from helpers.lab.services.endpoints import InfluxEndpoint, Masked, MqttEndpoint
+from helpers.lessons import LESSONS, Lesson
 
 _TIMEOUT = 15.0
 # Retained messages follow the SUBACK without an end mark: when none came for this long, that was all.

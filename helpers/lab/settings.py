@@ -11,10 +11,10 @@ from platformdirs import user_cache_path
 
 from helpers import topics
 from helpers.errors import ConfigurationError
-from helpers.lab import handout
-from helpers.lab.endpoints import Endpoint
-from helpers.lab.given import READERS, Variables
-from helpers.lab.lessons import LESSONS
+from helpers.lab.services.endpoints import Endpoint
+from helpers.lab.services.variables import READERS, Variables
+from helpers.lab.shared import handout
+from helpers.lessons import LESSONS
 from helpers.paths import ROOT
 
 JOINED = "joined.env"

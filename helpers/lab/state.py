@@ -12,8 +12,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from helpers.errors import LabBusy, NotWritable
-from helpers.lab.processes import Process
-from helpers.lab.programs import PROGRAMS
+from helpers.lab.runtime.processes import Process
+from helpers.lab.services.programs import PROGRAMS
 
 _VERSION = 1
 _BUSY_AFTER = 120.0

@@ -7,7 +7,7 @@ import resource
 import sys
 import time
 
-from helpers.generators import Fleet
+from helpers.fleet.fleet import Fleet
 
 
 def main(size: int = 10_000, seconds: int = 120) -> None:

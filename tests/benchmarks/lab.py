@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 from helpers import lab
-from helpers.lab import processes
-from helpers.lab.services import SERVICES
+from helpers.lab.runtime import processes
+from helpers.lab.services.table import SERVICES
 
 
 def timed(env: dict[str, str], *arguments: str) -> float:

@@ -36,10 +36,14 @@ from confluent_kafka.cimpl import NewTopic
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
 from helpers import lab
-from helpers.generators import Fleet
-from helpers.lab import clients, here, joining, processes, sharing
-from helpers.lab.endpoints import MqttEndpoint
+from helpers.fleet.fleet import Fleet
+from helpers.lab.connect import attach
 from helpers.lab.progress import Silent
+from helpers.lab.runtime import processes
+from helpers.lab.services import clients
+from helpers.lab.services.endpoints import MqttEndpoint
+from helpers.lab.shared import join as joining
+from helpers.lab.shared import share as sharing
 
 ADDRESS = "127.0.0.2"
 READINGS = 1000  # in a burst
@@ -161,7 +165,7 @@ def whole_lessons(
 
 def learner(rounds: int) -> None:
     """Be one learner: take the steps at each ``go``, and say how long each took."""
-    found = here.attach(lab.Settings.from_environment(), report=Silent())
+    found = attach(lab.Settings.from_environment(), report=Silent())
     readings = [each.to_json() for each in islice(Fleet(6, seed=7).readings(), READINGS)]
     print("ready", flush=True)
     for number in range(rounds):
@@ -169,7 +173,7 @@ def learner(rounds: int) -> None:
         print(json.dumps(once(found, f"{found.ns}hello-round-{number}", readings)), flush=True)
 
 
-def once(found: here.Here, name: str, readings: list[bytes]) -> dict[str, float]:
+def once(found: lab.Here, name: str, readings: list[bytes]) -> dict[str, float]:
     """Take every step once. Return the seconds of each."""
     took: dict[str, float] = {}
 

@@ -88,7 +88,7 @@ def jupyter(lab_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     autosave = newcomer / "settings" / "@jupyterlab" / "docmanager-extension" / "plugin.jupyterlab-settings"
     autosave.parent.mkdir(parents=True)
     autosave.write_text('{"autosave": false}', encoding="utf-8")
-    command = [sys.executable, "-c", "from helpers.cli import main; main()", "start", "--no-browser"]
+    command = [sys.executable, "-c", "from helpers.cli.main import main; main()", "start", "--no-browser"]
     process = subprocess.Popen(
         command,
         cwd=ROOT,

@@ -13,7 +13,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from helpers.generators import Fault, Fleet
+from helpers.fleet.fleet import Fault, Fleet
 from tests.browser.conftest import Jupyter, Visit
 from tests.browser.lab_page import PLOT, LessonPage
 from tests.browser.test_lessons import by_number
@@ -35,7 +35,8 @@ import json
 import time
 from datetime import datetime
 from confluent_kafka import Consumer, TopicPartition
-from helpers import dashboard, lab, live
+from helpers import lab
+from helpers.figures import dashboard, live
 
 operations = dashboard.Operations()
 watcher = Consumer({{**lab.connect().kafka, "group.id": {topic!r}}})

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.notebooks import pages
+from tools import pages
 
 pytestmark = pytest.mark.timeout(300)
 LESSONS = {"01": "01_emergency_generators", "02": "02_publish_with_mqtt"}

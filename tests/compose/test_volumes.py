@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from helpers.lab.services import SERVICES
+from helpers.lab.services.table import SERVICES
 from tests.compose import traces
 from tests.compose.stack import Stack
 

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
-from helpers.lab import clients, endpoints
+from helpers.lab.services import clients, endpoints
 
 _WITHIN = 30
 

@@ -29,10 +29,10 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
 from helpers import lab
-from helpers.generators import Fleet
-from helpers.lab.endpoints import InfluxEndpoint
-from helpers.lab.ports import any_free
-from helpers.lab.programs import on_path
+from helpers.fleet.fleet import Fleet
+from helpers.lab.runtime.ports import any_free
+from helpers.lab.services.endpoints import InfluxEndpoint
+from helpers.lab.services.programs import on_path
 from helpers.paths import DATA, ROOT
 
 PARTITIONS = 3
@@ -49,8 +49,8 @@ from types import SimpleNamespace
 sys.path.insert(0, sys.argv[1])
 told = json.loads(sys.argv[2])
 from tests.notebooks import cells
-from helpers.generators import known_sites
-from helpers.lab.endpoints import InfluxEndpoint
+from helpers.fleet.fleet import known_sites
+from helpers.lab.services.endpoints import InfluxEndpoint
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from datetime import UTC
 names = {

@@ -137,7 +137,7 @@ def ids(lesson: Lesson) -> Iterator[str]:
 def normalised(lesson: Lesson) -> Iterator[str]:
     """Stored as Jupyter stores it, so that saving a lesson unchanged changes nothing."""
     if lesson.text != nbformat.writes(lesson.notebook) + "\n":
-        yield "not stored as Jupyter stores it; `python -m tests.notebooks.tidy` does"
+        yield "not stored as Jupyter stores it; `python -m tools.tidy` does"
 
 
 def title(lesson: Lesson) -> Iterator[str]:

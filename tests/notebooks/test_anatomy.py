@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from nbformat.v4 import new_code_cell, new_output
 
-from tests.notebooks import anatomy, sample, tidy
+from tests.notebooks import anatomy, sample
+from tools import tidy
 
 # The sample links to files that real lessons have; the rules on links are tested with links of their own.
 OFFLINE_RULES = [rule for rule in anatomy.RULES if rule is not anatomy.links]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from helpers import lab
-from helpers.lab import lessons as table
+from helpers import lessons as table
 from tests.notebooks import brokers, execution
 from tests.notebooks.anatomy import Lesson, lessons, with_solutions
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from helpers.bridge import Bridge, BridgeConfig, BridgeError, CommandsConfig
-from helpers.bridge.engine import Engine
+from helpers.bridge.forward import Engine
 from helpers.topics import Template, TopicError
 
 ROUTE = Template("generators/{device}/readings", topic="readings", key="{device}")

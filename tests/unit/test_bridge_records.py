@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.bridge import Counts, Snapshot, records
-from helpers.bridge.ledger import Sequences
+from helpers.bridge.counts import Sequences
 from helpers.bridge.serialize import PoisonError, parse_json
 
 SEQ = [("seq", "12"), ("boot", "b1")]

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
-from helpers.lab import programs, services
-from helpers.lab.artifacts import listed
-from helpers.lab.endpoints import REGISTRY_PATH
-from helpers.lab.programs import CONF, PROGRAMS, Site
-from helpers.lab.services import SERVICES
+from helpers.lab.runtime.artifacts import listed
+from helpers.lab.services import programs
+from helpers.lab.services import table as services
+from helpers.lab.services.endpoints import REGISTRY_PATH
+from helpers.lab.services.programs import CONF, PROGRAMS, Site
+from helpers.lab.services.table import SERVICES
 from helpers.lab.settings import Settings
 from helpers.paths import ROOT
 

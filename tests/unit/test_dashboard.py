@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from datetime import timedelta
 
-from helpers.dashboard import ALARM, LEVELS, MANY, STANDING, Operations, view
-from helpers.generators import Fault, Fleet
-from helpers.live import PALETTE
+from helpers.figures.dashboard import ALARM, LEVELS, MANY, STANDING, Operations, view
+from helpers.figures.live import PALETTE
+from helpers.fleet.fleet import Fault, Fleet
 
 
 def watched(fleet: Fleet, *, minutes: int, step: float = 60) -> Operations:

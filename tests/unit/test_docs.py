@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from helpers.lab.lessons import LESSONS, Lesson
+from helpers.lessons import LESSONS, Lesson
 from helpers.paths import ROOT
 from tests import docs
 from tests.notebooks import anatomy

@@ -16,7 +16,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from helpers.lab import doctor, java, programs
+from helpers.lab import doctor
+from helpers.lab.runtime import java
+from helpers.lab.services import programs
 from helpers.paths import ROOT
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.errors import LessonError, OutOfRangeError
-from helpers.fuel import chart, curve, hours_to_empty, litres_per_hour, rated_range
+from helpers.fleet.fuel import chart, curve, hours_to_empty, litres_per_hour, rated_range
 from helpers.paths import DATA
 
 GALLON = 231 * 2.54**3 / 1000  # cubic inches in litres: the definition, not the constant under test

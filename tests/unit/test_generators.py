@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.errors import FleetError, LessonError, OutOfRangeError
-from helpers.fuel import litres_per_hour
-from helpers.generators import START, Episode, Fault, Fleet, Site, known_sites
+from helpers.fleet.fleet import START, Episode, Fault, Fleet, Site, known_sites
+from helpers.fleet.fuel import litres_per_hour
 
 SITE = Site("G-001", "Test", "hospital", 45.0, -20.0, 100.0, 1000.0)
 seeds = st.integers(0, 10_000)

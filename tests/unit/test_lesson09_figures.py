@@ -10,9 +10,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from helpers.engine import Generator
-from helpers.generators import Fault
-from helpers.live import PALETTE, TEMPLATE
+from helpers.figures.live import PALETTE, TEMPLATE
+from helpers.fleet.fleet import Fault
+from helpers.fleet.generator import Generator
 from helpers.paths import DATA
 from tests.notebooks import cells
 

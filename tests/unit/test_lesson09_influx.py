@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from helpers.lab import reset
-from helpers.lab.endpoints import InfluxEndpoint
+from helpers.lab.services.endpoints import InfluxEndpoint
 from helpers.paths import ROOT
 from tests.notebooks import cells
 

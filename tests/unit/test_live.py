@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from helpers import live
+from helpers.figures import live
 
 
 def test_a_line_joins_the_figure_with_its_first_points() -> None:

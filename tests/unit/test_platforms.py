@@ -14,7 +14,8 @@ import pytest
 
 from helpers import lab
 from helpers.errors import LabError
-from helpers.lab import processes, starting
+from helpers.lab.runtime import launch as starting
+from helpers.lab.runtime import processes
 from helpers.paths import ROOT
 
 MODULES = sorted((ROOT / "helpers").rglob("*.py"))
@@ -41,7 +42,7 @@ OPENS = {"os.open", "webbrowser.open", "tarfile.open", "self._sink.open"}
 # With an alternative in the same place.
 EXCUSED = {
     ("processes.py", "start_new_session"): "start_new_session=not windows",
-    ("jupyter.py", "os.geteuid"): 'hasattr(os, "geteuid")',
+    ("notebooks.py", "os.geteuid"): 'hasattr(os, "geteuid")',
 }
 
 

@@ -7,7 +7,7 @@ import re
 
 from fastavro.schema import parse_schema
 
-from helpers.generators import Fleet
+from helpers.fleet.fleet import Fleet
 from helpers.paths import DATA
 from helpers.schemas.reading_pb2 import DESCRIPTOR, Reading
 

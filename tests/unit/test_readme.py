@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from helpers.cli import command
-from helpers.lab.lessons import LESSONS, Lesson
+from helpers.cli.main import command
+from helpers.lessons import LESSONS, Lesson
 from helpers.paths import ROOT
 from tests.notebooks import anatomy
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from helpers.cli.simulate import Plan
 from helpers.errors import ConfigurationError
-from helpers.simulate import Plan
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import drawing
 from helpers.errors import LessonError
-from helpers.packets import Packet, PacketReader
-from helpers.wire import Relay
+from helpers.figures import diagrams as drawing
+from helpers.relay.packets import Packet, PacketReader
+from helpers.relay.relay import Relay
 
 WITHIN = 10.0
 

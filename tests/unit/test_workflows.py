@@ -20,7 +20,7 @@ import yaml
 from packaging.specifiers import SpecifierSet
 
 from helpers.paths import ROOT
-from tests import links
+from tools import links
 
 FOLDER = ROOT / ".github" / "workflows"
 FILES = {path.name: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.yml"))}

@@ -11,7 +11,7 @@ import pytest
 from helpers import lab
 from helpers.bridge import Bridge
 from helpers.bridge.connection import Connection, connect_packet
-from helpers.wire import Relay
+from helpers.relay.relay import Relay
 from tests.integration.bridge.support import Bench, Program, ends_by_itself, wait_until
 
 

@@ -15,7 +15,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from helpers.checks import Watch, lesson03
-from helpers.wire import Relay
+from helpers.relay.relay import Relay
 from tests.integration.checks.speaking import Unique, connected
 
 NOTICE, STATUS = "delivery/notice/G-003", "delivery/guard/status"

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from helpers.checks import Watch, lesson04
-from helpers.generators import Fleet, Reading
+from helpers.fleet.fleet import Fleet, Reading
 from tests.integration.checks.speaking import Unique
 
 DAY = str(24 * 60 * 60 * 1000)

@@ -17,7 +17,7 @@ from confluent_kafka.schema_registry.json_schema import JSONSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from helpers.checks import Watch, lesson05
-from helpers.generators import Fleet, Reading
+from helpers.fleet.fleet import Fleet, Reading
 from helpers.paths import DATA
 from tests.integration.checks.speaking import Unique
 

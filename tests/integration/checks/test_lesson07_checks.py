@@ -17,7 +17,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from helpers.checks import Watch, lesson07
-from helpers.generators import Fleet, Reading
+from helpers.fleet.fleet import Fleet, Reading
 from tests.integration.checks.speaking import Unique, connected
 
 GOOD = list(Fleet(size=3).readings(seconds=4))

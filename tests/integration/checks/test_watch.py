@@ -11,7 +11,7 @@ import pytest
 
 from helpers.checks import Result, Watch, lesson02, lesson03, lesson06, lesson08, watch
 from helpers.errors import LessonError
-from helpers.lab import ports
+from helpers.lab.runtime import ports
 from tests.integration.checks.speaking import Unique
 
 

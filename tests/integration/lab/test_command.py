@@ -15,7 +15,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
-from helpers.lab import artifacts, clients, doctor, lessons, ports
+from helpers import lessons
+from helpers.lab import doctor
+from helpers.lab.runtime import artifacts, ports
+from helpers.lab.services import clients
 from helpers.lab.settings import Settings
 
 Command = Callable[..., CompletedProcess[str]]

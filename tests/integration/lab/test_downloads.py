@@ -12,8 +12,8 @@ import jgo.maven._core as maven
 import pytest
 
 from helpers.errors import ChecksumError, DownloadError, NotWritable
-from helpers.lab import artifacts, ports
-from helpers.lab.artifacts import Artifact
+from helpers.lab.runtime import artifacts, ports
+from helpers.lab.runtime.artifacts import Artifact
 
 BODY = b"not really a jar, but as long as some" * 1000
 ONE = Artifact(

@@ -30,9 +30,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from helpers import lab
-from helpers.lab import doctor, ports, processes
-from helpers.lab.programs import on_path
+from helpers.lab import doctor
 from helpers.lab.progress import Silent
+from helpers.lab.runtime import ports, processes
+from helpers.lab.services.programs import on_path
 
 USER, PASSWORD = "ana", "open sesame"
 

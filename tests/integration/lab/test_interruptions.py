@@ -22,10 +22,15 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from helpers import cli, lab
+from helpers import lab, lessons
+from helpers.cli import main as cli
 from helpers.errors import DownloadError, LabError
-from helpers.lab import artifacts, clients, lessons, lifecycle, processes, reset, services, starting
-from helpers.lab.artifacts import Artifact
+from helpers.lab import lifecycle, reset
+from helpers.lab.runtime import artifacts, processes
+from helpers.lab.runtime import launch as starting
+from helpers.lab.runtime.artifacts import Artifact
+from helpers.lab.services import clients
+from helpers.lab.services import table as services
 
 LAB = str(Path(sys.executable).with_name("lab"))
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="by design: signals are a POSIX idea")

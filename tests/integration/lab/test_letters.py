@@ -33,7 +33,7 @@ def test_a_lab_in_a_folder_with_such_a_name_runs_a_lesson(tmp_path: Path, locale
         "LAB_MQTT_PROVIDER": "embedded",  # Java, like the others
         "LAB_INFLUXDB_PROVIDER": "none",
     }
-    program = [sys.executable, "-c", "from helpers.cli import main; main()"]
+    program = [sys.executable, "-c", "from helpers.cli.main import main; main()"]
     try:
         for command in (["up"], ["run", "00"]):
             done = subprocess.run(

@@ -21,9 +21,12 @@ from confluent_kafka.cimpl import NewTopic
 
 from helpers import lab
 from helpers.errors import LabBusy, LabError, NotWritable, ServiceDied, ServiceNotReady
-from helpers.lab import lifecycle, processes, services, starting, state
+from helpers.lab import lifecycle, state
 from helpers.lab.lifecycle import Status
-from helpers.lab.programs import PROGRAMS, Site
+from helpers.lab.runtime import launch as starting
+from helpers.lab.runtime import processes
+from helpers.lab.services import table as services
+from helpers.lab.services.programs import PROGRAMS, Site
 
 MQTT = ["mqtt"]
 LAB = str(Path(sys.executable).with_name("lab"))

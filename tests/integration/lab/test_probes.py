@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from helpers.lab import endpoints, ports
-from helpers.lab.endpoints import Endpoint, KafkaEndpoint, Masked
-from helpers.lab.probes import QUESTION, probe
-from helpers.lab.services import SERVICES
+from helpers.lab.runtime import ports
+from helpers.lab.services import endpoints
+from helpers.lab.services.endpoints import Endpoint, KafkaEndpoint, Masked
+from helpers.lab.services.probes import QUESTION, probe
+from helpers.lab.services.table import SERVICES
 
 
 def at(service: str, port: int) -> Endpoint:

@@ -11,9 +11,12 @@ from urllib.parse import urlencode
 
 import pytest
 
+from helpers import lessons
 from helpers.errors import LabError
-from helpers.lab import clients, lessons, ports, reset
-from helpers.lab.endpoints import Masked
+from helpers.lab import reset
+from helpers.lab.runtime import ports
+from helpers.lab.services import clients
+from helpers.lab.services.endpoints import Masked
 from tests.integration.lab.conftest import run_lab
 
 

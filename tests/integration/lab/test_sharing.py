@@ -19,11 +19,16 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from helpers import lab
-from helpers.lab import clients, handout, here, lifecycle, ports, processes, roundtrips, sharing
-from helpers.lab.probes import probe
-from helpers.lab.programs import on_path
+from helpers.lab import lifecycle
+from helpers.lab.connect import attach
 from helpers.lab.progress import Silent
-from helpers.lab.services import SERVICES
+from helpers.lab.runtime import ports, processes
+from helpers.lab.services import clients, roundtrips
+from helpers.lab.services.probes import probe
+from helpers.lab.services.programs import on_path
+from helpers.lab.services.table import SERVICES
+from helpers.lab.shared import handout
+from helpers.lab.shared import share as sharing
 from tests.integration.lab.conftest import LAB, run_lab
 
 ADDRESS = "127.0.0.2"
@@ -62,7 +67,7 @@ class Room:
         return env
 
     def here(self, env: dict[str, str]) -> here.Here:
-        return here.attach(lab.Settings.from_environment(env), report=Silent())
+        return attach(lab.Settings.from_environment(env), report=Silent())
 
 
 @pytest.fixture(scope="module", params=list(MQTT))
@@ -91,7 +96,7 @@ def listeners(settings: lab.Settings) -> set[tuple[str, int]]:
     return {(each.laddr.ip.removeprefix("::ffff:"), each.laddr.port) for each in found if each.status == "LISTEN"}
 
 
-def names(found: here.Here) -> set[str]:
+def names(found: lab.Here) -> set[str]:
     """Topics, groups and subjects on the brokers."""
     admin = AdminClient({**found.kafka})
     groups = admin.list_consumer_groups(request_timeout=20).result(20).valid

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from helpers.errors import ChecksumError, DownloadError, NotWritable
-from helpers.lab.artifacts import Artifact, copy, listed, missing, unpacked
-from helpers.lab.programs import PROGRAMS
+from helpers.lab.runtime.artifacts import Artifact, copy, listed, missing, unpacked
+from helpers.lab.services.programs import PROGRAMS
 
 
 def artifact(content: bytes, name: str = "thing", packaging: str = "jar") -> Artifact:

@@ -11,9 +11,10 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from helpers.errors import JavaMissing, LabError
-from helpers.lab import doctor, java
+from helpers.lab import doctor
 from helpers.lab.lifecycle import Status
-from helpers.lab.services import SERVICES
+from helpers.lab.runtime import java
+from helpers.lab.services.table import SERVICES
 from helpers.lab.settings import Settings
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from helpers import gate
-from helpers.lab import ports
-from helpers.lab.endpoints import LOOPBACK
+from helpers.lab.runtime import ports
+from helpers.lab.services import gate
+from helpers.lab.services.endpoints import LOOPBACK
 
 LOGIN = base64.b64encode(b"workshop:hunter2").decode()
 

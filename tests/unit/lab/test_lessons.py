@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.errors import ConfigurationError
-from helpers.lab.lessons import LESSONS, Lesson, find
 from helpers.lab.reset import owner
+from helpers.lessons import LESSONS, Lesson, find
 from helpers.topics import namespace
 
 LESSON = Lesson(number="99", title="", file="", owns=("tank", "log"))

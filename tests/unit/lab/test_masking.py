@@ -7,10 +7,10 @@ import pprint
 import pytest
 from IPython.lib.pretty import pretty
 
-from helpers.lab.endpoints import InfluxEndpoint, Masked, MqttEndpoint
-from helpers.lab.here import Here
+from helpers.lab.connect import Here
 from helpers.lab.lifecycle import Status
-from helpers.lab.services import SERVICES
+from helpers.lab.services.endpoints import InfluxEndpoint, Masked, MqttEndpoint
+from helpers.lab.services.table import SERVICES
 from helpers.lab.settings import Settings
 
 SECRET = "hunter2"

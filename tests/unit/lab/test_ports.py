@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from helpers.lab import ports
+from helpers.lab.runtime import ports
 
 
 @pytest.fixture

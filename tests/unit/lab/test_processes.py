@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from helpers.lab import private
-from helpers.lab.processes import Process, start, started_in, tail
+from helpers.lab.runtime.processes import Process, start, started_in, tail
+from helpers.lab.scratch import broker as private
 
 SLEEP = [sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)"]
 STUBBORN = [

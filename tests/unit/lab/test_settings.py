@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from helpers.errors import ConfigurationError
-from helpers.lab.endpoints import InfluxEndpoint, KafkaEndpoint, MqttEndpoint, RegistryEndpoint
-from helpers.lab.given import READERS
-from helpers.lab.services import SERVICES, provider
+from helpers.lab.services.endpoints import InfluxEndpoint, KafkaEndpoint, MqttEndpoint, RegistryEndpoint
+from helpers.lab.services.table import SERVICES, provider
+from helpers.lab.services.variables import READERS
 from helpers.lab.settings import Settings
 from helpers.paths import ROOT
 
@@ -208,5 +208,5 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(service: str, url: str)
 def test_the_first_way_that_matches_provides_a_service(
     monkeypatch: pytest.MonkeyPatch, name: str, env: dict[str, str], composed: set[str], *, found: bool, expected: str
 ) -> None:
-    monkeypatch.setattr("helpers.lab.services.on_path", lambda program: program if found else None)
+    monkeypatch.setattr("helpers.lab.services.table.on_path", lambda program: program if found else None)
     assert provider(SERVICES[name], Settings.from_environment(env), composed=frozenset(composed)) == expected

@@ -13,11 +13,13 @@ import pytest
 import trustme
 
 from helpers.errors import ConfigurationError
-from helpers.lab import handout, joining, sharing
-from helpers.lab.endpoints import InfluxEndpoint, MqttEndpoint
-from helpers.lab.lessons import LESSONS
-from helpers.lab.programs import Door, Site
+from helpers.lab.services.endpoints import InfluxEndpoint, MqttEndpoint
+from helpers.lab.services.programs import Door, Site
 from helpers.lab.settings import Settings
+from helpers.lab.shared import handout
+from helpers.lab.shared import join as joining
+from helpers.lab.shared import share as sharing
+from helpers.lessons import LESSONS
 
 VARIABLES = {
     "LAB_MQTT_HOST": "192.0.2.7",

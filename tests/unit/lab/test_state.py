@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 
 from helpers.errors import LabBusy, NotWritable
-from helpers.lab.processes import Process
+from helpers.lab.runtime.processes import Process
 from helpers.lab.state import Running, State, locked
 
 

@@ -1,0 +1,195 @@
+"""MQTT to Kafka: a loop that reads MQTT, feeds Kafka, and acknowledges what Kafka has."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+import mqtt5
+from mqtt5 import DisconnectReasonCode, QoS, RetainHandling, SubAckReasonCode
+
+from helpers.bridge.acks import PUBACK, Acks
+from helpers.bridge.config import BridgeConfig, BridgeError
+from helpers.bridge.connection import Connection, connect_packet
+from helpers.bridge.counts import Sequences, log
+from helpers.bridge.records import Moment
+from helpers.bridge.runner import FINISHED_WITHIN, FROM_KAFKA, SHORT_SLICE, SLICE, Loop, OnSnapshot
+from helpers.bridge.sink import Pending, Sink
+from helpers.topics import TopicError
+
+_DROPPED = "$SYS/broker/publish/messages/dropped"  # Mosquitto's own count; other brokers never send it
+
+
+class Engine(Loop[BridgeConfig]):
+    """One run of the bridge."""
+
+    def __init__(self, config: BridgeConfig, on_snapshot: OnSnapshot | None = None, every: float = 1.0) -> None:
+        super().__init__(config, on_snapshot, every)
+        self._sequences = Sequences()
+        self._acks = Acks()
+        self._sink = Sink(config, self._counts, self._note_trouble)
+        self._dropped_at_start: int | None = None
+
+    def _note_trouble(self, trouble: str) -> None:
+        self.trouble = trouble
+
+    def _open(self) -> bool:
+        return self._sink.open()
+
+    def _close(self) -> None:
+        self._sink.close()
+
+    def _idle(self, seconds: float) -> None:
+        self._sink.poll(seconds)
+
+    def _in_flight(self) -> tuple[int, int, float | None]:
+        return len(self._acks), self._sink.held, self._acks.oldest
+
+    def _connect_packet(self) -> mqtt5.ConnectPacket:
+        config = self._config
+        return connect_packet(config, session_expiry=config.session_expiry, receive_maximum=config.receive_maximum)
+
+    def _carry(self, connection: Connection) -> None:
+        try:
+            self._begin(connection)
+            patience = 0.0
+            while not self.stop.is_set():
+                patience = self._round(connection, patience)
+                if failed := self._sink.failed:
+                    connection.finish(FINISHED_WITHIN)
+                    self._sink.restart()
+                    raise ConnectionError(f"hung up, because Kafka gave up a message ({failed}): it must come again")
+            self._drain(connection)
+        except BridgeError:
+            connection.finish(FINISHED_WITHIN)
+            raise
+        finally:
+            connection.close()
+
+    def _begin(self, connection: Connection) -> None:
+        """Start a generation: look what the broker remembers of us, and subscribe."""
+        answer, config = connection.connack, self._config
+        if answer.session_expiry_interval == 0:
+            raise BridgeError("The MQTT broker keeps no session for this client.", remedy="allow it a session expiry")
+        if config.share and not answer.shared_subscription_available:
+            raise BridgeError("The MQTT broker has no shared subscriptions.", remedy="leave out share")
+        self._acks.begin()
+        self._sink.forget()
+        again = self._acks.generation > 1
+        self._counts.reconnects += again
+        if not answer.session_present:
+            lost = again or config.expect_session
+            self._counts.sessions_lost += lost
+            meaning = "messages may be missing" if lost else "what came before now is not carried"
+            log.warning("%s: the MQTT broker has no session: %s", config.client_id, meaning)
+        new = config.retained == "new"
+        handling = RetainHandling.SEND_IF_SUBSCRIPTION_NOT_EXISTS if new else RetainHandling.SEND_NEVER
+        filters = [
+            # At QoS 1 at most: the broker turns QoS 2 into it. RETAIN=1 then means: stored, sent because we came.
+            mqtt5.TopicFilter(name, max_qos=QoS.AT_LEAST_ONCE, retain_as_published=False, retain_handling=handling)
+            for name in config.filters
+        ]
+        filters.append(mqtt5.TopicFilter(_DROPPED, max_qos=QoS.AT_MOST_ONCE))
+        connection.send(mqtt5.SubscribePacket(1, filters).write())
+
+    def _round(self, connection: Connection, patience: float) -> float:
+        """Read, produce, acknowledge, once; return how long the next round may wait for the socket."""
+        connection.pause(self._sink.held >= self._config.byte_budget)
+        if packets := connection.read(patience):
+            self._receive(packets)
+        reports = self._sink.poll()
+        self._acknowledge(connection)
+        connection.keep_alive()
+        self._tick()
+        if packets or reports:
+            return 0.0
+        return SHORT_SLICE if self._sink.outstanding else SLICE
+
+    def _receive(self, packets: list[mqtt5.Packet]) -> None:
+        """Hand on what came. Here, and in what this calls for every message, the bridge spends its time."""
+        counts, sink, received = self._counts, self._sink, Moment.now()
+        for packet in packets:
+            if type(packet) is not mqtt5.PublishPacket:
+                self._control(packet)
+                continue
+            pending = Pending(packet, received, sink)
+            if packet.packet_id is not None:
+                counts.received += 1
+                counts.redelivered += packet.duplicate
+                self._acks.add(pending)
+            elif not self._takes_qos0(packet):
+                continue
+            if packet.user_properties:
+                properties = dict(packet.user_properties)
+                if FROM_KAFKA in properties:
+                    counts.looped += 1
+                    pending.done = True
+                    continue
+                self._note_sequence(packet.topic, properties)
+            sink.send(pending)
+
+    def _takes_qos0(self, packet: mqtt5.PublishPacket) -> bool:
+        if packet.topic == _DROPPED:
+            self._note_dropped(packet.payload)
+            return False
+        self._counts.received_qos0 += 1
+        full = self._sink.held >= self._config.byte_budget // 2
+        self._counts.dropped_qos0 += full
+        return not full
+
+    def _note_sequence(self, topic: str, properties: dict[str, str]) -> None:
+        number = properties.get(self._config.sequence or "", "")
+        if not number.isdecimal():
+            return
+        with contextlib.suppress(TopicError):
+            device = self._sink.routes[topic].key or topic
+            if (gap := self._sequences.note(device, properties.get("boot", ""), int(number))) > 0:
+                log.warning("%s: %d messages before sequence number %s have not come", device, gap, number)
+            self._counts.missing = self._sequences.missing
+
+    def _note_dropped(self, payload: bytes) -> None:
+        with contextlib.suppress(ValueError):
+            dropped = int(payload)
+            if self._dropped_at_start is None or dropped < self._dropped_at_start:  # less: the broker began again
+                self._dropped_at_start = dropped
+            self._counts.broker_dropped = dropped - self._dropped_at_start
+
+    def _control(self, packet: mqtt5.Packet) -> None:
+        """Deal with what is not a message."""
+        if isinstance(packet, mqtt5.SubAckPacket):
+            # The last filter is the broker's own count, which it may well keep to itself.
+            for name, code in zip(self._config.filters, packet.reason_codes, strict=False):
+                if code != SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE:
+                    raise BridgeError(f"The MQTT broker answers SUBSCRIBE {name} with {code.name}.",
+                                      remedy="the bridge needs this topic filter at QoS 1")  # fmt: skip
+            self._carrying()
+        elif isinstance(packet, mqtt5.DisconnectPacket):
+            raise_disconnect(packet, self._config.client_id)
+
+    def _acknowledge(self, connection: Connection) -> None:
+        if acks := self._acks.take():
+            connection.send(acks)
+            self._counts.acked += len(acks) // PUBACK.size
+
+    def _drain(self, connection: Connection) -> None:
+        """Read no more, wait for Kafka, acknowledge what it stored. What it has not by then comes again next time."""
+        self.state = "draining"
+        ends = time.monotonic() + self._config.drain_timeout
+        connection.pause(paused=True)
+        while self._sink.outstanding and not self._sink.failed and time.monotonic() < ends:
+            self._sink.poll(SHORT_SLICE)
+            self._acknowledge(connection)
+            connection.read(0)  # sends what the socket did not take before; reading is paused
+            connection.keep_alive()
+            self._tick()
+        self._acknowledge(connection)
+        connection.finish(FINISHED_WITHIN)
+
+
+def raise_disconnect(packet: mqtt5.DisconnectPacket, client_id: str) -> None:
+    """Raise what the broker's DISCONNECT means: ``BridgeError`` if someone took our client id, else ``OSError``."""
+    if packet.reason_code == DisconnectReasonCode.SESSION_TAKEN_OVER:
+        raise BridgeError(
+            f"Another client took over the client id {client_id!r}.", remedy="give every bridge a client id of its own"
+        )
+    raise ConnectionError(f"the MQTT broker disconnected: {packet.reason_code.name}")

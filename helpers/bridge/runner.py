@@ -1,0 +1,150 @@
+"""What both directions do alike: begin, connect, carry until something breaks, wait, try again, report."""
+
+from __future__ import annotations
+
+import gc
+import random
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Generic, TypeVar
+
+import mqtt5
+
+from helpers.bridge.config import BridgeConfig, CommandsConfig
+from helpers.bridge.connection import Connection
+from helpers.bridge.counts import Counts, Snapshot, log
+
+OnSnapshot = Callable[[Snapshot], None]
+Config = TypeVar("Config", BridgeConfig, CommandsConfig)
+
+# The user property that commands carry: what has it came from Kafka, and does not go back there.
+FROM_KAFKA = "kafka.topic"
+FINISHED_WITHIN = 2.0
+# How long a loop sleeps at most, in seconds; and while it expects an answer that no selector sees.
+SLICE, SHORT_SLICE = 0.1, 0.001
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
+_GARBAGE, _GARBAGE_AFTER = gc.get_threshold(), 100_000  # objects
+
+
+class Loop(ABC, Generic[Config]):
+    """Runs once, on one thread. ``ready`` is set when it carries for the first time; set ``stop`` to end it."""
+
+    def __init__(self, config: Config, on_snapshot: OnSnapshot | None = None, every: float = 1.0) -> None:
+        self.ready = threading.Event()
+        self.stop = threading.Event()
+        self.state = "starting"
+        self.trouble = ""
+        self._config: Config = config
+        self._counts = Counts()
+        self._down_since: float | None = time.monotonic()
+        self._failures = 0
+        self._on_snapshot = on_snapshot
+        self._every = every
+        self._tick_at = 0.0
+        self._stalled = False
+
+    @abstractmethod
+    def _open(self) -> bool:
+        """Reach Kafka; return False if it does not answer now."""
+
+    @abstractmethod
+    def _connect_packet(self) -> mqtt5.ConnectPacket:
+        """Return the first packet to send to the MQTT broker."""
+
+    @abstractmethod
+    def _carry(self, connection: Connection) -> None:
+        """Carry until the connection breaks (``OSError``), it must not go on (``BridgeError``), or ``stop`` is set."""
+
+    @abstractmethod
+    def _idle(self, seconds: float) -> None:
+        """Spend some time without an MQTT connection."""
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Let go of Kafka."""
+
+    @abstractmethod
+    def _in_flight(self) -> tuple[int, int, float | None]:
+        """Return the number of unacknowledged messages, the bytes held, and when the oldest came (monotonic)."""
+
+    def run(self) -> None:
+        """Carry until ``stop`` is set, and drain. Raises ``BridgeError`` when the bridge cannot or must not go on."""
+        # With thousands of messages in flight Python often looks for garbage among all objects there are, which took a
+        # third of the time (measured). Until the end, those that are here already are left out of it, and it looks
+        # seldom at the new ones, which have no cycles.
+        gc.freeze()
+        gc.set_threshold(_GARBAGE_AFTER, *_GARBAGE[1:])
+        try:
+            self.state = "waiting for Kafka"
+            while not self.stop.is_set() and not self._open():
+                self._pause()
+            self._failures = 0
+            while not self.stop.is_set():
+                began = time.monotonic()
+                try:
+                    self.state = "connecting"
+                    self._carry(Connection(self._config.mqtt, self._connect_packet()))
+                except OSError as error:
+                    self.trouble = f"MQTT: {error}"
+                    log.warning("%s: %s", self._config.client_id, self.trouble)
+                    self._down_since = self._down_since or time.monotonic()
+                    # A connection that breaks at once each time is no success: two clients may be fighting for one
+                    # client id, on a broker that does not tell them.
+                    if time.monotonic() - began > _LONGEST_PAUSE:
+                        self._failures = 0
+                    self._pause()
+            self.state = "ended"
+        except BaseException:
+            self.state = "failed"
+            raise
+        finally:
+            self._close()
+            gc.set_threshold(*_GARBAGE)
+            gc.unfreeze()
+
+    def _carrying(self) -> None:
+        """Note that all is well."""
+        self.state = "carrying"
+        self._down_since = None
+        self.ready.set()
+
+    def _pause(self) -> None:
+        """Wait before trying again: twice as long each time, and never in step with other clients."""
+        longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._failures, 10))  # 2**1024 is no float any more
+        self._failures += 1
+        ends = time.monotonic() + random.uniform(0.5, 1) * longest  # noqa: S311 - no secret
+        while time.monotonic() < ends and not self.stop.is_set():
+            self._tick()
+            self._idle(SLICE)
+
+    def _tick(self) -> None:
+        """Report, when it is time: to the caller, and to the log when carrying stalls."""
+        now = time.monotonic()
+        if now < self._tick_at:
+            return
+        self._tick_at = now + self._every
+        snapshot = self.snapshot()
+        if snapshot.stalled and not self._stalled:
+            log.warning("%s", snapshot.line())
+        self._stalled = snapshot.stalled
+        if self._on_snapshot is not None:
+            self._on_snapshot(snapshot)
+
+    def snapshot(self) -> Snapshot:
+        """Return the present counts; from any thread."""
+        now = time.monotonic()
+        in_flight, held, oldest = self._in_flight()
+        age = 0.0 if oldest is None else now - oldest
+        down = 0.0 if self._down_since is None else now - self._down_since
+        return Snapshot(
+            state=self.state,
+            counts=replace(self._counts),
+            in_flight=in_flight,
+            held=held,
+            oldest_unacked=age,
+            stalled=max(age, down) > self._config.stall_after and self.state not in {"ended", "failed"},
+            trouble=self.trouble,
+        )

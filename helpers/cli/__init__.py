@@ -1,0 +1,1 @@
+"""The `lab` command: a skin over plain functions."""

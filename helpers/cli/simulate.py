@@ -1,0 +1,106 @@
+"""Publish the fleet to an MQTT broker in real time, from the command line: something to subscribe to."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from helpers.errors import ConfigurationError, LessonError
+from helpers.fleet.fleet import Fleet, Reading
+
+_IN_FLIGHT = 1000
+_ACK_TIMEOUT = 30.0
+_LOOK_EVERY = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to publish: ``rate`` readings per second in all, from ``size`` generators, for ``duration`` seconds.
+
+    ``duration`` 0 means until stopped. ``topic`` may hold ``{device}``, the generator's id.
+
+    Raises:
+        ConfigurationError: A number is not positive, or the topic is no topic name.
+    """
+
+    size: int = 6
+    rate: float = 6.0
+    seed: int = 7
+    duration: float = 0.0
+    topic: str = "generators/{device}/readings"
+    qos: int = 1
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ConfigurationError("--size", f"{self.size} generators are none", remedy="Use 1 or more.")
+        if self.rate <= 0:
+            raise ConfigurationError("--rate", f"{self.rate} readings per second are none", remedy="Use more than 0.")
+        if self.duration < 0:
+            raise ConfigurationError("--duration", "time runs forwards", remedy="Use 0 (until Ctrl-C) or more seconds.")
+        try:
+            sample = self.topic.format(device="G-001")
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            raise ConfigurationError("--topic", f"{self.topic!r} holds a brace", remedy="Use {device} only.") from error
+        if not sample or set(sample) & set("+#"):
+            raise ConfigurationError(
+                "--topic", f"{self.topic!r} is no topic name", remedy="A topic name has no + and no #."
+            )
+
+    def readings(self) -> Iterator[Reading]:
+        """The readings in order; the fleet's clock starts now and each generator speaks every size/rate seconds."""
+        every = self.size / self.rate
+        fleet = Fleet(size=self.size, seed=self.seed, start=datetime.now(UTC))
+        endless = fleet.readings(seconds=float(10**9), every=every)
+        return islice(endless, round(self.duration * self.rate)) if self.duration else endless
+
+
+def publish(client: mqtt.Client, ns: str, plan: Plan, *, on_sent: Callable[[int], None] = lambda _sent: None) -> int:
+    """Publish the plan's readings through a connected client whose loop runs. Return how many the broker acknowledged.
+
+    ``seq``, ``time`` and ``boot`` travel as MQTT 5 user properties. ``on_sent`` is called with the count so far.
+    Ctrl-C, the way to end an endless plan, stops publishing; what was published is still waited for. While the broker
+    is away the client keeps what has QoS 1 or 2, and sends it when the broker is back.
+
+    Raises:
+        LessonError: The broker acknowledged nothing for 30 s.
+    """
+    acknowledged: list[int] = []
+    client.on_publish = lambda _client, _data, mid, _reason, _properties: acknowledged.append(mid)
+    began = time.monotonic()
+    sent = expected = 0
+    with contextlib.suppress(KeyboardInterrupt):
+        for reading in plan.readings():
+            due = began + sent / plan.rate
+            if (ahead := due - time.monotonic()) > 0:
+                time.sleep(ahead)
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.UserProperty = reading.headers()
+            topic = f"{ns}{plan.topic.format(device=reading.generator_id)}"
+            info = client.publish(topic, reading.to_json(), qos=plan.qos, properties=properties)
+            sent += 1
+            expected += plan.qos > 0 or info.rc == mqtt.MQTT_ERR_SUCCESS
+            on_sent(sent)
+            _acknowledged(acknowledged, expected - _IN_FLIGHT)
+    _acknowledged(acknowledged, expected)
+    return expected
+
+
+def _acknowledged(acknowledged: list[int], wanted: int) -> None:
+    """Wait until so many are acknowledged, as long as more and more are."""
+    seen, deadline = -1, 0.0
+    while (count := len(acknowledged)) < wanted:
+        if count > seen:
+            seen, deadline = count, time.monotonic() + _ACK_TIMEOUT
+        if time.monotonic() > deadline:
+            raise LessonError(
+                "The MQTT broker stopped acknowledging.", remedy="`lab status` tells whether it runs; then start again."
+            )
+        time.sleep(_LOOK_EVERY)

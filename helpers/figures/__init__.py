@@ -1,0 +1,1 @@
+"""Live figures, the operations dashboard, and diagrams for the lessons."""

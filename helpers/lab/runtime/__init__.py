@@ -1,0 +1,1 @@
+"""Downloads, Java, processes and ports: what starting a program needs, whatever the program."""

@@ -1,0 +1,86 @@
+"""Starting one program in one place, and waiting until it answers. The lab and private brokers do it alike."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from helpers.errors import LabError, NotWritable, ServiceDied, ServiceNotReady
+from helpers.lab.progress import Reporter
+from helpers.lab.runtime import artifacts, processes
+from helpers.lab.runtime.processes import Process, tail
+from helpers.lab.services import endpoints
+from helpers.lab.services.probes import QUESTION, probe
+from helpers.lab.services.programs import PROGRAMS, Program, Site
+from helpers.lab.services.table import Service
+from helpers.lab.settings import Settings
+
+_POLL = 0.05
+_DOCTOR = "`lab doctor` checks disk, memory and Java."
+_WSL = (
+    "Use WSL2: `wsl --install` in PowerShell, then follow the README in its terminal. For all lessons but 06 and 07, "
+    "which start a Kafka of their own, `docker compose up --wait` with Docker Desktop also serves; so does a Kafka "
+    "elsewhere (LAB_KAFKA_BOOTSTRAP_SERVERS)."
+)
+
+
+def prepare(programs: Sequence[Program], settings: Settings, report: Reporter) -> None:
+    """See that the programs can run here, and fetch what they need and the cache lacks, with a bar.
+
+    Raises:
+        LabError: One of them does not run on this system.
+    """
+    if sys.platform == "win32" and any(program.name == "kafka" for program in programs):
+        raise LabError("Kafka does not run natively on Windows: it cannot delete its log files.", remedy=_WSL)
+    wanted = [each for program in programs if program.artifacts for each in artifacts.listed(program.artifacts)]
+    lacking = artifacts.missing(wanted, settings.cache)
+    if lacking:
+        with report.bar("Downloading the brokers, once", total=sum(each.size for each in lacking)) as advance:
+            artifacts.fetch(lacking, settings.cache, advance=advance)
+
+
+def launch(program: Program, site: Site, *, owned: bool = False) -> Process:
+    """Write the program's configuration and start it; ``owned``: for this Python alone.
+
+    Raises:
+        NotWritable: Its folder cannot be written.
+        LabError: The program is not there, or does not begin.
+    """
+    try:
+        site.folder.mkdir(parents=True, exist_ok=True)
+        command = program.command(site)
+    except OSError as error:
+        raise NotWritable(site.folder, reason=error.strerror or str(error)) from error
+    except subprocess.SubprocessError as error:  # a tool that prepares it failed, or took too long
+        raise LabError(f"{program.title} could not be prepared: {error}.", remedy=_DOCTOR) from error
+    try:
+        return processes.start(command, log=site.log, folder=site.folder, owned=owned)
+    except OSError as error:
+        raise LabError(f"{program.title} could not be started: {error}.", remedy=_DOCTOR) from error
+
+
+def await_ready(service: Service, way: str, site: Site, process: Process) -> None:
+    """Return once the process answers its probe.
+
+    Raises:
+        ServiceDied: The process ended; at once, with the end of its log.
+        ServiceNotReady: It lives, but did not answer before the deadline.
+    """
+    title = PROGRAMS[way].title
+    endpoint = endpoints.local(service.name, port=site.ports[0], provider=way)
+    deadline = time.monotonic() + service.deadline
+    while True:
+        trouble = probe(endpoint)
+        # Asked after the probe: whatever answers on the port of a dead process is not ours.
+        if not process.alive():
+            raise ServiceDied(title, exit_code=process.exit_code(), log=site.log, log_tail=tail(site.log))
+        if not trouble:
+            return
+        if time.monotonic() > deadline:
+            question = QUESTION[service.name]
+            raise ServiceNotReady(
+                title, seconds=service.deadline, probe=question, log=site.log, log_tail=tail(site.log)
+            )
+        time.sleep(_POLL)

@@ -1,0 +1,1 @@
+"""The services of the lab, one module each."""

@@ -1,0 +1,1 @@
+"""One lab for a whole room: sharing it, and joining it."""

@@ -1,0 +1,5 @@
+"""A TCP relay between a client and its broker, to cut, freeze and watch a connection."""
+
+from helpers.relay.relay import Relay
+
+__all__ = ["Relay"]
