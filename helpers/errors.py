@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from pathlib import Path
 
 
@@ -127,7 +128,7 @@ class LabBusy(LabError):
 
 
 class OutOfRangeError(LessonError):
-    """A number that cannot be: ``quantity`` was given ``value``, and must lie from ``low`` to ``high`` (``unit``)."""
+    """A number outside its range: ``quantity`` is ``value``, not between ``low`` and ``high`` (in ``unit``)."""
 
     def __init__(self, quantity: str, value: object, low: float, high: float, unit: str = "") -> None:
         self.quantity = quantity
@@ -141,8 +142,15 @@ class OutOfRangeError(LessonError):
         )
 
 
+def in_range(quantity: str, value: object, low: float, high: float, unit: str = "") -> float:
+    """Return ``value`` as a float. Raises ``OutOfRangeError`` unless it is a number from ``low`` to ``high``."""
+    if isinstance(value, Real) and not isinstance(value, bool) and low <= float(value) <= high:
+        return float(value)
+    raise OutOfRangeError(quantity, value, low, high, unit)
+
+
 class FleetError(LessonError):
-    """Something was asked of the generator fleet that it cannot do; ``generator_id`` names the generator, if one."""
+    """The fleet cannot do what was asked; ``generator_id`` names the generator concerned, if there is one."""
 
     def __init__(self, cause: str, *, remedy: str = "", generator_id: str = "") -> None:
         self.generator_id = generator_id

@@ -1,4 +1,4 @@
-"""What goes wrong with a generator or its sensors, and the record of it that an analyst is measured against."""
+"""Faults of generators and their sensors, and the record of them against which a detector is measured."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from helpers.errors import FleetError
 
 
 class Fault(StrEnum):
-    """The six faults. The first three happen to the machine, the last three to what is heard of it.
+    """The six faults: three of the machine, then three of its sensors or its connection.
 
-    The sizes below hold for severity 1, grow in proportion to it, and are round numbers of ours.
+    The sizes below apply at severity 1 and are proportional to it. They are assumptions of this simulation.
     """
 
     LEAK = "leak"
-    """Fuel drips away at 30 litres per hour, whether the engine runs or not."""
+    """The tank loses 30 litres per hour, whether the engine runs or not."""
     THEFT = "theft"
-    """Somebody pumps fuel out: 40 litres per minute, as a small 12-volt diesel pump does."""
+    """Someone pumps fuel out at 40 litres per minute, as a small 12-volt diesel pump does."""
     OVERHEATING = "overheating"
-    """A running engine's coolant settles 25 °C above where it should."""
+    """The coolant of a running engine settles 25 °C above its normal temperature."""
     STUCK = "stuck"
-    """The sensors repeat what they said last. Severity changes nothing."""
+    """The sensors repeat their last values. Severity has no effect."""
     NOISE = "noise"
-    """The sensors scatter about the truth (normal distribution): 3 °C, 20 kPa, 2 % of the tank."""
+    """The sensors have a normally distributed error: standard deviations 3 °C, 20 kPa, 2 % of the tank."""
     DROPOUT = "dropout"
-    """No readings at all. Sequence numbers do not move: a gap in them means lost on the way, never this."""
+    """No readings at all. Sequence numbers do not advance, so a gap in them always means loss on the way."""
 
     @classmethod
     def _missing_(cls, value: object) -> Fault:
         names = ", ".join(fault.value for fault in cls)
-        raise FleetError(f"There is no fault called {value!r}", remedy=f"Choose one of: {names}.")
+        raise FleetError(f"There is no fault called {value!r}.", remedy=f"Choose one of: {names}.")
 
 
 LEAK_LITRES_PER_HOUR = 30.0
@@ -42,7 +42,7 @@ NOISE_DEGREES, NOISE_KPA, NOISE_TANK_SHARE = 3.0, 20.0, 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
-    """The truth about one fault of one generator: on from ``began`` until ``ended`` (None: until switched off)."""
+    """One fault of one generator, active from ``began`` until ``ended`` (``None``: until it is switched off)."""
 
     generator_id: str
     fault: Fault
@@ -51,5 +51,5 @@ class Episode:
     severity: float = 1.0
 
     def covers(self, time: datetime) -> bool:
-        """Whether the fault is on at ``time``; ``ended`` itself no longer counts."""
+        """Return whether the fault is active at ``time``, from ``began`` up to but not including ``ended``."""
         return self.began <= time and (self.ended is None or time < self.ended)

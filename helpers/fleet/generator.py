@@ -1,11 +1,11 @@
 """One emergency generator: its engine, tank and sensors.
 
-Everything that changes does so at known moments: once a minute (demand, weather, mains), at the edges of a fault, and
-when the tank runs dry. Between them all rates are constant, so each stretch is solved exactly. That is why fuel burnt
-*is* the integral of the burn rate, and why it does not matter into how many steps a day is cut.
+Rates change at known moments only: once a minute (demand, weather, mains), when a fault begins or ends, and when the
+tank runs dry. Between these moments they are constant, and each interval is solved exactly. So the fuel burnt equals
+the integral of the burn rate, and the size of the time steps does not matter.
 
-The consumption is a published chart (``helpers.fleet.fuel``). The other numbers are round ones of ours, chosen to lie
-where the instruments of real sets of this size do.
+The consumption is a published chart (``helpers.fleet.fuel``). The other numbers are assumptions within the range that
+instruments of real sets of this size show.
 """
 
 from __future__ import annotations
@@ -15,28 +15,27 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 
-from helpers.errors import FleetError
+from helpers.errors import FleetError, in_range
 from helpers.fleet import faults
 from helpers.fleet.faults import Episode, Fault
-from helpers.fleet.fuel import in_range, litres_per_hour
+from helpers.fleet.fuel import litres_per_hour
 from helpers.fleet.sites import Site, ambient
 
 HEATER_C = 28.0
-"""A heater keeps a standing engine's coolant this far above the air, so that it can take load at once."""
+"""A heater keeps the coolant of a stopped engine this far above the air, so that it can take load at once."""
 WARM_UP_S, COOL_DOWN_S = 240.0, 2700.0
-"""Time constants: after this long, 63 % of the way to the new temperature is done."""
+"""Time constants: the time for 63 % of a temperature change."""
 _FOR_GOOD_S = 1e9
 
 
 class Generator:
-    """A generator at ``site``, on a virtual clock that starts at ``start`` and moves only when told.
+    """A generator at ``site``, on a virtual clock that starts at ``start`` and moves only in ``advance``.
 
-    Left alone it follows its site: it runs while the mains are out and carries what the site asks for. ``start``,
-    ``stop`` and ``set_load`` take it in hand, ``follow_site`` gives it back. ``outages`` is the share of the time, from
-    0 to 1, that the mains are out.
+    It runs while the mains are out and carries the demand of its site, until ``start``, ``stop`` or ``set_load``
+    override that. ``outages`` is the share of the time, from 0 to 1, that the mains are out.
 
-    Look, in litres: ``fuel``, ``burnt``, ``leaked``, ``stolen``, ``refuelled``. These are the truth; what the sensors
-    say of it is ``measure()``.
+    ``fuel``, ``burnt``, ``leaked``, ``stolen`` and ``refuelled`` are the true amounts in litres; ``measure()`` returns
+    what the sensors report.
     """
 
     def __init__(self, site: Site, *, seed: int, start: datetime, outages: float = 1.0) -> None:
@@ -44,7 +43,7 @@ class Generator:
         self.id = site.id
         self.epoch = start
         self.clock = 0.0
-        # Seeded by name, so a generator behaves the same in a fleet of six and in one of ten thousand.
+        # The seed contains the id, so a generator behaves the same in a fleet of any size.
         self._random = random = Random(f"{seed}/{site.id}")  # noqa: S311 - a simulation, not a secret
         self._outages = outages
         self._ripples = [(random.uniform(600, 1800), random.uniform(0, math.tau)) for _ in range(2)]
@@ -62,12 +61,12 @@ class Generator:
 
     @property
     def time(self) -> datetime:
-        """Where the virtual clock stands."""
+        """The present time of the virtual clock."""
         return self.epoch + timedelta(seconds=self.clock)
 
     @property
     def load_kw(self) -> float:
-        """The electric load in kW; 0 when the engine stands. Setting it is ``set_load``."""
+        """The electric load in kW, 0 while the engine is stopped. Setting it calls ``set_load``."""
         return self._load if self.running else 0.0
 
     @load_kw.setter
@@ -76,44 +75,39 @@ class Generator:
 
     @property
     def burn_rate(self) -> float:
-        """Litres per hour at this moment; 0 when the engine stands."""
+        """The present consumption in litres per hour, 0 while the engine is stopped."""
         return litres_per_hour(self._load, self.site.rated_kw) if self.running else 0.0
 
     @property
     def pressure(self) -> float:
-        """Oil pressure in kPa; 0 when the engine stands. Hot oil is thin, so warm engines show less."""
+        """Oil pressure in kPa, 0 while the engine is stopped. Hot oil is thinner, so it falls with temperature."""
         return max(0.0, 560 - 2 * self.temperature + 40 * self._load / self.site.rated_kw) if self.running else 0.0
 
     @property
     def faults(self) -> frozenset[Fault]:
-        """The faults that are on at this moment."""
+        """The faults that are active now."""
         return frozenset(self._active)
 
     def start(self) -> None:
-        """Start the engine by hand. Raises ``FleetError`` when the tank is empty."""
+        """Start the engine by hand. Raises ``FleetError`` if the tank is empty."""
         if self.fuel <= 0:
-            raise FleetError(f"{self.id} cannot start: its tank is empty", remedy="Refuel it.", generator_id=self.id)
+            raise FleetError(f"{self.id} cannot start: its tank is empty.", remedy="Refuel it.", generator_id=self.id)
         self._hand_running = True
         self._settle()
 
     def stop(self) -> None:
-        """Stop the engine by hand, whatever the mains do."""
+        """Stop the engine by hand, even while the mains are out."""
         self._hand_running = False
         self._settle()
 
     def set_load(self, kilowatts: float) -> None:
-        """Hold the load at ``kilowatts``, from 0 to the rated power; it applies whenever the engine runs."""
+        """Set the load to ``kilowatts``, from 0 to the rated power. It applies whenever the engine runs."""
         self._hand_load = in_range(f"The load of {self.id}", kilowatts, 0, self.site.rated_kw, "kW")
         self._settle()
 
-    def follow_site(self) -> None:
-        """Undo ``start``, ``stop`` and ``set_load``: run when the mains are out, carry what the site asks for."""
-        self._hand_running = self._hand_load = None
-        self._settle()
-
     def refuel(self, litres: float = math.inf) -> float:
-        """Fill in ``litres`` or what fits, as the nozzle shuts off at the brim; gives back the litres taken."""
-        wanted = in_range("The fuel to fill in", litres, 0, math.inf, "litres")
+        """Add ``litres``, or as much as fits into the tank. Return the litres added."""
+        wanted = in_range("The fuel to add", litres, 0, math.inf, "litres")
         taken = min(wanted, self.site.tank_litres - self.fuel)
         self.fuel += taken
         self.refuelled += taken
@@ -123,9 +117,9 @@ class Generator:
     def switch_on(
         self, fault: Fault | str, *, after: float = 0, lasting: float = math.inf, severity: float = 1
     ) -> None:
-        """Put a fault on ``after`` seconds from now, for ``lasting`` seconds; it replaces what it overlaps.
+        """Activate a fault ``after`` seconds from now, for ``lasting`` seconds.
 
-        ``Fault`` says what ``severity``, from 0.01 to 10, means.
+        It replaces what it overlaps of the same fault. ``Fault`` explains ``severity``, from 0.01 to 10.
         """
         after = in_range("The delay of a fault", after, 0, 1e9, "seconds")
         in_range("The duration of a fault", lasting, 0, math.inf, "seconds")
@@ -138,12 +132,12 @@ class Generator:
         self._settle()
 
     def switch_off(self, fault: Fault | str) -> None:
-        """End a fault now, and forget what was planned of it for later. What it did so far stays on record."""
+        """End a fault now and cancel its planned episodes. Its past stays on record."""
         self._clear(Fault(fault), self.time, None)
         self._settle()
 
     def _clear(self, fault: Fault, began: datetime, ended: datetime | None) -> None:
-        """Cut short, or drop, the episodes of ``fault`` that would overlap a new one."""
+        """Shorten or remove the episodes of ``fault`` that would overlap a new one."""
         kept = []
         for episode in self.episodes:
             if episode.fault is not fault or (ended is not None and episode.began >= ended):
@@ -153,7 +147,7 @@ class Generator:
         self.episodes = kept
 
     def advance(self, seconds: float) -> None:
-        """Let ``seconds`` of virtual time pass."""
+        """Advance the virtual clock by ``seconds``."""
         until = self.clock + seconds
         while self.clock < until:
             drain = self._burn + self._leak + self._theft
@@ -170,9 +164,9 @@ class Generator:
                 self._settle()
 
     def measure(self) -> tuple[float, float, float] | None:
-        """What the sensors say: coolant °C (to 0.1), oil kPa (to 0.1), fuel litres (to 0.01); None in a dropout.
+        """Return coolant in °C (to 0.1), oil in kPa (to 0.1) and fuel in litres (to 0.01); ``None`` in a dropout.
 
-        A fuel gauge that sees a hundredth of a litre is finer than a real one; a minute's burn shows on it.
+        The fuel gauge is finer than a real one, so that the consumption of a minute shows.
         """
         active = self._active
         if Fault.DROPOUT in active:
@@ -189,12 +183,12 @@ class Generator:
         return self._last
 
     def _demand(self) -> float:
-        """What the site asks for in kW, with two slow ripples of this generator's own."""
+        """Return the demand of the site in kW, plus two slow variations specific to this generator."""
         ripple = sum(math.sin(math.tau * self.clock / period + phase) for period, phase in self._ripples)
         return self.site.demand(self.time) + 0.04 * ripple * self.site.rated_kw
 
     def _settle(self) -> None:
-        """Work out every rate anew; they hold until ``_next_change``."""
+        """Compute all rates; they are constant until ``_next_change``."""
         time, (period, phase) = self.time, self._mains_cycle
         self._active = {e.fault: e.severity for e in self.episodes if e.covers(time)}
         moments = (moment for e in self.episodes for moment in (e.began, e.ended) if moment is not None)

@@ -1,4 +1,4 @@
-"""Where the generators stand, what each place asks of its generator, and the weather there."""
+"""The sites of the generators: position, demand over the day, and air temperature."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 
-from helpers.fleet.fuel import in_range, rated_range
+from helpers.errors import in_range
+from helpers.fleet.fuel import rated_range
 from helpers.paths import DATA
 
 _DEMAND = {
@@ -19,13 +20,13 @@ _DEMAND = {
     "cold store": (0.60, 0.15),
     "water works": (0.55, 0.20),
 }
-"""Share of the rated power a kind of site asks for: mean, and swing between day and night."""
+"""Demand as a share of the rated power, by kind of site: the mean, and the amplitude over the day."""
 _OTHER_DEMAND = (0.45, 0.20)
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a generator stands and how big it is: one row of ``data/sites.csv``."""
+    """The position of a generator, its rating and its tank: one row of ``data/sites.csv``."""
 
     id: str
     name: str
@@ -42,25 +43,25 @@ class Site:
         in_range(f"The tank of {self.id}", self.tank_litres, 1, 1e6, "litres")
 
     def demand(self, time: datetime) -> float:
-        """What the place asks for at ``time`` in kW, smoothed over the hour: a mean and the day's rhythm."""
+        """Return the demand at ``time`` in kW: a mean and a daily cycle."""
         mean, amplitude = _DEMAND.get(self.kind, _OTHER_DEMAND)
         return self.rated_kw * (mean + amplitude * swing(time))
 
 
 def swing(time: datetime) -> float:
-    """The day's rhythm from -1 (3 in the morning) to 1 (3 in the afternoon), UTC."""
+    """Return the phase of the daily cycle, from -1 at 03:00 to 1 at 15:00 UTC."""
     hours = time.hour + time.minute / 60 + time.second / 3600
     return math.cos((hours - 15) * math.pi / 12)
 
 
 def ambient(time: datetime) -> float:
-    """Air temperature in °C: 12 ± 6 with the time of day."""
+    """Return the air temperature in °C: 12 ± 6 over the day."""
     return 12 + 6 * swing(time)
 
 
 @cache
 def known_sites() -> tuple[Site, ...]:
-    """The sites of ``data/sites.csv``, in the order of the file."""
+    """Return the sites of ``data/sites.csv``, in the order of the file."""
     numbers = ("lat", "lon", "rated_kw", "tank_litres")
     with (DATA / "sites.csv").open(encoding="utf-8", newline="") as file:
         return tuple(
@@ -70,7 +71,7 @@ def known_sites() -> tuple[Site, ...]:
 
 
 def first_sites(size: int) -> Iterator[Site]:
-    """The first ``size`` sites; past the end of the file, further generators a stone's throw from the same ones."""
+    """Yield the first ``size`` sites. Past the end of the file come further generators close to the same sites."""
     known = known_sites()
     for index in range(size):
         site, lap = known[index % len(known)], index // len(known)

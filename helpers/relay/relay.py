@@ -1,4 +1,4 @@
-"""A TCP relay between MQTT clients and a broker: look at a connection, freeze it, cut it."""
+"""A TCP relay between clients and a broker: watch a connection, freeze it, cut it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import ssl
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, cast
 
@@ -19,47 +21,54 @@ _HELD_AT_MOST = 1_000_000
 
 
 @dataclass
-class _Way:
-    """One direction of one connection. ``held`` bytes wait for a thaw; ``waiting`` are their packets' places."""
+class _Direction:
+    """One direction of one connection.
 
+    ``held`` are the bytes to send on thaw, ``waiting`` the indices of their packets in the relay's list.
+    """
+
+    to_broker: bool
     writer: asyncio.StreamWriter
     reader: PacketReader
     held: bytearray = field(default_factory=bytearray)
     waiting: list[int] = field(default_factory=list)
 
     def release(self) -> None:
-        self.writer.write(bytes(self.held))
-        self.held.clear()
-        self.waiting.clear()
+        # A direction that has ended holds nothing, and its writer refuses even an empty write.
+        if self.held:
+            self.writer.write(bytes(self.held))
+            self.held.clear()
+            self.waiting.clear()
 
 
 @dataclass
-class _Link:
-    """One connection through the relay: the client's id, once its CONNECT was seen, and the two directions."""
+class _Connection:
+    """One connection through the relay: the client id, once its CONNECT was seen, and the two directions."""
 
     client: str
-    ways: tuple[_Way, _Way]
+    directions: tuple[_Direction, _Direction]
 
 
 class Relay:
-    """Hands bytes to and fro between MQTT clients and a broker, and notes every packet.
+    """Forward bytes between clients and the broker at ``host`` and ``port``, and record every MQTT packet.
 
-    Connect a client to ``relay.host`` and ``relay.port`` instead of the broker's. Use it with ``with``, or call
-    :meth:`start` and :meth:`close`. ``tls`` takes the keyword arguments of paho's ``tls_set`` and is used towards the
-    broker; the side of the clients is always plain, so that there is something to look at.
+    Connect a client to ``relay.host`` and ``relay.port`` instead of the broker's address. Use the relay with ``with``,
+    or call :meth:`start` and :meth:`close`. ``tls`` takes the keyword arguments of paho's ``tls_set`` and applies to
+    the broker's side; the clients' side is always unencrypted, so that the packets can be read. Bytes that are not
+    MQTT are forwarded unchanged. ``parse=False`` records nothing, for other protocols.
     """
 
-    def __init__(self, host: str, port: int, *, tls: dict[str, Any] | None = None) -> None:
+    def __init__(self, host: str, port: int, *, tls: dict[str, Any] | None = None, parse: bool = True) -> None:
         self.host, self.port = "127.0.0.1", 0
-        self._broker, self._tls = (host, port), tls
+        self._broker, self._tls, self._parse = (host, port), tls, parse
         self._packets: list[Packet] = []
-        self._links: dict[asyncio.Task[None], _Link] = {}
+        self._connections: dict[asyncio.Task[None], _Connection] = {}
         self._count = 0
         self._gates: dict[bool, asyncio.Event] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> Self:
-        """Begin to listen on a free port of this machine. Raises ``LessonError`` when it already listens."""
+        """Listen on a free port of this machine. Raises ``LessonError`` if the relay is running already."""
         if self._loop is not None:
             raise LessonError("This relay is already running.", remedy="Make a second Relay, or close this one first.")
         self._loop, self._gates = asyncio.new_event_loop(), {}
@@ -70,7 +79,7 @@ class Relay:
         return self
 
     def close(self) -> None:
-        """Cut what is connected and stop listening."""
+        """Cut all connections and stop listening. A relay that is not running stays as it is."""
         if self._loop is None:
             return
         self._call(self._shut())
@@ -87,27 +96,37 @@ class Relay:
 
     @property
     def now(self) -> float:
-        """Seconds since the relay opened: the clock of ``Packet.at``."""
+        """Seconds since the relay started: the clock of ``Packet.at``."""
         return time.monotonic() - self._opened
 
     def packets(self, *, since: float = 0.0) -> list[Packet]:
-        """The packets seen since the moment ``since`` of :attr:`now`, in the order in which they came."""
+        """Return the packets seen from ``since`` (a value of :attr:`now`) on, oldest first."""
         return sorted((each for each in self._packets if each.at >= since), key=lambda each: each.at)
 
     def count(self, *, since: float = 0.0) -> Counter[str]:
-        """How many packets of each kind came by, both directions together, lost ones included."""
+        """Count the packets of each kind, in both directions together and including lost ones."""
         return Counter(each.kind for each in self.packets(since=since))
 
     def freeze(self, *, to_broker: bool = True, to_client: bool = True) -> None:
-        """Hold all bytes back, in both directions or one; the connections stay open, as when a cable is pulled."""
+        """Hold all bytes back in one or both directions. Connections stay open, as when a cable is unplugged."""
         self._call(self._set({side for side, held in ((True, to_broker), (False, to_client)) if held}, free=False))
 
     def thaw(self) -> None:
-        """Let the bytes go on, those held back first."""
+        """Forward bytes again, beginning with those held back."""
         self._call(self._set({True, False}, free=True))
 
+    @contextmanager
+    def frozen(self, *, to_broker: bool = True, to_client: bool = True) -> Iterator[Self]:
+        """Freeze the connections for the duration of a ``with`` block, also when it ends with an error."""
+        try:
+            self.freeze(to_broker=to_broker, to_client=to_client)
+            yield self
+        finally:
+            if self._loop is not None:
+                self.thaw()
+
     def cut(self) -> None:
-        """End all connections at once, with no DISCONNECT; what was held back is lost. New ones may come."""
+        """End all connections at once, without a DISCONNECT. Bytes held back are lost; clients may connect again."""
         self._call(self._cut())
 
     def _call(self, coroutine: Any) -> None:  # noqa: ANN401
@@ -129,16 +148,16 @@ class Relay:
         for side in sides:
             gate = self._gates.setdefault(side, asyncio.Event())
             gate.set() if free else gate.clear()
-        for way in (way for link in self._links.values() for way in link.ways):
-            if self._gates[way.reader.to_broker].is_set():
-                way.release()
+        for each in (each for connection in self._connections.values() for each in connection.directions):
+            if self._gates[each.to_broker].is_set():
+                each.release()
 
     async def _cut(self) -> None:
-        tasks = list(self._links)
-        for task, link in tuple(self._links.items()):
-            for way in link.ways:
-                way.writer.transport.abort()
-                for place in way.waiting:
+        tasks = list(self._connections)
+        for task, connection in tuple(self._connections.items()):
+            for each in connection.directions:
+                each.writer.transport.abort()
+                for place in each.waiting:
                     self._packets[place] = replace(self._packets[place], lost=True)
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -147,44 +166,44 @@ class Relay:
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._broker, ssl=self._context())
         except OSError:
-            writer.transport.abort()  # what a client sees of a broker that is not there
+            writer.transport.abort()  # the client sees what it would see without the relay
             return
         self._count += 1
-        link = _Link(
-            f"connection {self._count}", (_Way(far_writer, PacketReader(True)), _Way(writer, PacketReader(False)))
-        )
+        up = _Direction(True, far_writer, PacketReader(to_broker=True))
+        down = _Direction(False, writer, PacketReader(to_broker=False))
+        connection = _Connection(f"connection {self._count}", (up, down))
         task = cast("asyncio.Task[None]", asyncio.current_task())
-        self._links[task] = link
+        self._connections[task] = connection
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pump(reader, link, link.ways[0]))
-                group.create_task(self._pump(far_reader, link, link.ways[1]))
+                group.create_task(self._pump(reader, connection, up))
+                group.create_task(self._pump(far_reader, connection, down))
         except* (OSError, asyncio.CancelledError):
-            pass  # one side is gone, or the relay was told to cut: both sides end
+            pass  # one side has closed the connection, or cut() was called: end both sides
         finally:
-            del self._links[task]
+            del self._connections[task]
             far_writer.close()
             writer.close()
 
-    async def _pump(self, reader: asyncio.StreamReader, link: _Link, way: _Way) -> None:
-        gate = self._gates[way.reader.to_broker]
+    async def _pump(self, reader: asyncio.StreamReader, connection: _Connection, direction: _Direction) -> None:
+        gate = self._gates[direction.to_broker]
         while data := await reader.read(_CHUNK):
-            for packet in way.reader.feed(data):
-                link.client = packet.client or link.client
+            for packet in direction.reader.feed(data) if self._parse else ():
+                connection.client = packet.client or connection.client
                 if not gate.is_set():
-                    way.waiting.append(len(self._packets))
-                self._packets.append(replace(packet, at=self.now, client=link.client))
-            way.held += data
-            if len(way.held) > _HELD_AT_MOST:
+                    direction.waiting.append(len(self._packets))
+                self._packets.append(replace(packet, at=self.now, client=connection.client))
+            direction.held += data
+            if len(direction.held) > _HELD_AT_MOST:
                 await gate.wait()
             if gate.is_set():
-                way.release()
-                await way.writer.drain()
-        await gate.wait()  # a frozen network does not carry the news that one side has closed either
-        if way.writer.can_write_eof():
-            way.writer.write_eof()
+                direction.release()
+                await direction.writer.drain()
+        await gate.wait()  # a frozen network does not carry the end of a connection either
+        if direction.writer.can_write_eof():
+            direction.writer.write_eof()
         else:
-            way.writer.close()
+            direction.writer.close()
 
     def _context(self) -> ssl.SSLContext | None:
         if self._tls is None:

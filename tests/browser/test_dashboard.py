@@ -13,7 +13,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from helpers.fleet.fleet import Fault, Fleet
+from helpers.fleet import Fault, Fleet
 from tests.browser.conftest import Jupyter, Visit
 from tests.browser.lab_page import PLOT, LessonPage
 from tests.browser.test_lessons import by_number

@@ -49,7 +49,7 @@ from types import SimpleNamespace
 sys.path.insert(0, sys.argv[1])
 told = json.loads(sys.argv[2])
 from tests.notebooks import cells
-from helpers.fleet.fleet import known_sites
+from helpers.fleet import known_sites
 from helpers.lab.services.endpoints import InfluxEndpoint
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from datetime import UTC

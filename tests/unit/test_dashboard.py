@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from helpers.figures.dashboard import ALARM, LEVELS, MANY, STANDING, Operations, view
 from helpers.figures.live import PALETTE
-from helpers.fleet.fleet import Fault, Fleet
+from helpers.fleet import Fault, Fleet
 
 
 def watched(fleet: Fleet, *, minutes: int, step: float = 60) -> Operations:

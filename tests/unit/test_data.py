@@ -7,7 +7,7 @@ import json
 import pytest
 from jsonschema import Draft7Validator
 
-from helpers.fleet.fleet import Fleet, known_sites
+from helpers.fleet import Fleet, known_sites
 from helpers.paths import DATA
 
 SCHEMAS = ("reading-v1", "reading-v2", "reading-v2-refused")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.errors import LessonError, OutOfRangeError
-from helpers.fleet.fuel import chart, curve, hours_to_empty, litres_per_hour, rated_range
+from helpers.fleet.fuel import chart, curve, litres_per_hour, rated_range
 from helpers.paths import DATA
 
 GALLON = 231 * 2.54**3 / 1000  # cubic inches in litres: the definition, not the constant under test
@@ -62,12 +62,6 @@ def test_there_are_no_jumps(rated, share):
     assert there - here < 0.01 * litres_per_hour(rated, rated)
 
 
-@given(st.floats(0, 50_000), ratings, shares)
-def test_hours_to_empty_burn_the_tank_exactly(fuel, rated, share):
-    hours = hours_to_empty(fuel, share * rated, rated)
-    assert hours * litres_per_hour(share * rated, rated) == pytest.approx(fuel)
-
-
 def test_the_chart_ends_where_it_ends():
     assert rated_range() == (20, 2250)
     assert len(chart()) == 25
@@ -82,8 +76,3 @@ def test_a_load_that_cannot_be_is_refused_with_the_range_that_can(load):
         litres_per_hour(load, 100)
     assert (caught.value.quantity, caught.value.low, caught.value.high) == ("The load", 0, 100)
     assert isinstance(caught.value, LessonError)
-
-
-def test_fuel_that_cannot_be_is_refused():
-    with pytest.raises(OutOfRangeError):
-        hours_to_empty(-1, 50, 100)

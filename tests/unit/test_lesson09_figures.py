@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import pytest
 
 from helpers.figures.live import PALETTE, TEMPLATE
-from helpers.fleet.fleet import Fault
+from helpers.fleet import Fault
 from helpers.fleet.generator import Generator
 from helpers.paths import DATA
 from tests.notebooks import cells

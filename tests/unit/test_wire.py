@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from helpers.errors import LessonError
 from helpers.figures import diagrams as drawing
-from helpers.relay.packets import Packet, PacketReader
-from helpers.relay.relay import Relay
+from helpers.relay import Packet, Relay
+from helpers.relay.packets import PacketReader
 
 WITHIN = 10.0
 
@@ -64,6 +64,28 @@ def test_bytes_may_come_in_any_portions(cuts: list[int]) -> None:
     reader = PacketReader(True)
     portions = [whole[begin:end] for begin, end in itertools.pairwise(places)]
     assert [each for portion in portions for each in reader.feed(portion)] == list(PacketReader(True).feed(whole))
+
+
+NOT_MQTT = [
+    b"GET / HTTP/1.1\r\nHost: broker\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x5a" * 20,  # how TLS begins
+    b"\x30\xff\xff\xff\xff\x7f",  # a length of five bytes
+    b"\x00\x00",  # kind 0 is reserved
+    packet(0x10, b"\x00"),  # a CONNECT without its fields
+    packet(0x10, text("MQTT") + bytes([5, 2, 0, 60, 0xFF, 0xFF, 0xFF, 0xFF])),
+]
+
+
+@pytest.mark.parametrize("data", NOT_MQTT)
+def test_reading_stops_at_bytes_that_are_not_mqtt(data: bytes) -> None:
+    reader = PacketReader(True)
+    assert [each.kind for each in reader.feed(CONNECT_5 + data)] == ["CONNECT"]
+    assert list(reader.feed(PINGREQ)) == []
+
+
+@given(data=st.binary(max_size=200))
+def test_no_bytes_make_the_reader_fail(data: bytes) -> None:
+    list(PacketReader(True).feed(data))
 
 
 class Broker:
@@ -170,6 +192,58 @@ def test_a_frozen_line_does_not_tell_that_one_side_closed(relay: Relay, broker: 
     assert not broker.ended.wait(0.3)
     relay.thaw()
     assert broker.ended.wait(WITHIN)
+
+
+@pytest.mark.parametrize("data", NOT_MQTT)
+def test_bytes_that_are_not_mqtt_pass_unchanged(relay: Relay, broker: Broker, data: bytes) -> None:
+    with socket.create_connection((relay.host, relay.port), timeout=WITHIN) as client:
+        client.sendall(data)
+        wait_for(lambda: broker.read == data)
+        broker.connections[0].sendall(data)
+        assert client.recv(1000) == data
+        client.sendall(data)
+        wait_for(lambda: broker.read == data + data)
+
+
+def test_a_relay_for_other_protocols_records_nothing(broker: Broker) -> None:
+    with (
+        Relay("127.0.0.1", broker.port, parse=False) as relay,
+        socket.create_connection((relay.host, relay.port), timeout=WITHIN) as client,
+    ):
+        with relay.frozen():
+            client.sendall(CONNECT_5)
+            time.sleep(0.1)  # long enough to arrive, were it not held back
+            assert broker.read == b""
+        wait_for(lambda: broker.read == CONNECT_5)
+        assert relay.packets() == []
+
+
+def test_frozen_thaws_after_an_error_too(relay: Relay, broker: Broker, client: socket.socket) -> None:
+    def interrupted() -> None:
+        with relay.frozen():
+            client.sendall(PUBLISH_0)
+            wait_for(lambda: relay.count()["PUBLISH"] == 1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    wait_for(lambda: broker.read == CONNECT_5 + PUBLISH_0)
+
+
+def test_frozen_may_end_after_the_relay_was_closed(relay: Relay) -> None:
+    with relay.frozen():
+        relay.close()
+
+
+def test_a_thaw_after_one_side_has_ended_leaves_the_other_side_open(
+    relay: Relay, broker: Broker, client: socket.socket
+) -> None:
+    client.shutdown(socket.SHUT_WR)
+    assert broker.ended.wait(WITHIN)
+    with relay.frozen():
+        broker.connections[0].sendall(PUBACK)
+        wait_for(lambda: relay.count()["PUBACK"] == 1)
+    assert client.recv(100) == PUBACK
 
 
 def test_a_cut_ends_both_sides_and_loses_what_was_held_back(

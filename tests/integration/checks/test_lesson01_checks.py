@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from helpers.checks import Watch, lesson01
-from helpers.fleet.fleet import Fault, Fleet
+from helpers.fleet import Fault, Fleet
 from tests.integration.checks.speaking import Unique, publish
 
 READING, LEAK, SMALL = (f"fleet-exercise/{each}" for each in ("reading", "leak", "small"))

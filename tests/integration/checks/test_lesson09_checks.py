@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from helpers.checks import Watch, lesson09
-from helpers.fleet.fleet import Fault, Fleet, Reading
+from helpers.fleet import Fault, Fleet, Reading
 from helpers.lab.runtime import ports
 from helpers.lab.services.endpoints import InfluxEndpoint
 from tests.integration.checks.speaking import Unique
