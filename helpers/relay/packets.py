@@ -21,7 +21,7 @@ class Packet:
     """One MQTT control packet as it passed a relay.
 
     ``at`` is in seconds since the relay started, ``size`` in bytes including the fixed header. A ``lost`` packet
-    reached the relay and was never forwarded. ``packet_id``, ``qos``, ``topic`` and the flags keep their defaults in
+    reached the relay and was never forwarded. ``packet_id``, ``qos``, ``dup`` and ``topic`` keep their defaults in
     packets that do not carry them.
     """
 
@@ -33,7 +33,6 @@ class Packet:
     packet_id: int | None = None
     qos: int = 0
     dup: bool = False
-    retain: bool = False
     topic: str = ""
     lost: bool = False
 
@@ -91,8 +90,7 @@ def _with_details(packet: Packet, first: int, body: bytes) -> Packet:
         topic, end = _text(body, 0)
         qos = first >> 1 & 3
         number = int.from_bytes(body[end : end + 2], "big") if qos else None
-        dup, retain = bool(first & 8), bool(first & 1)
-        return replace(packet, topic=topic, qos=qos, packet_id=number, dup=dup, retain=retain)
+        return replace(packet, topic=topic, qos=qos, packet_id=number, dup=bool(first & 8))
     if packet.kind in _WITH_ID:
         return replace(packet, packet_id=int.from_bytes(body[:2], "big"))
     return packet

@@ -47,7 +47,7 @@ def test_packets_are_named_with_their_ids_and_flags() -> None:
     assert [each.size for each in read] == [len(each) for each in STREAM]
     assert read[0].client == "meter"
     assert (read[2].topic, read[2].qos, read[2].packet_id, read[2].dup) == ("a/b", 0, None, False)
-    assert (read[3].qos, read[3].packet_id, read[3].dup, read[3].retain) == (1, 0x0102, True, True)
+    assert (read[3].qos, read[3].packet_id, read[3].dup) == (1, 0x0102, True)
     assert read[3].label == "PUBLISH QoS 1 · id 258 · DUP"
     assert read[4].packet_id == 0x0102
 
