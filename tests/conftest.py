@@ -1,11 +1,13 @@
 """What all tests share: a lab of their own, names nobody else uses, and skips that fail where nothing may be missing.
 
-The lab lives in a temporary folder and listens on free ports, so a lab that runs already is never touched. It is begun
-when the first test asks for it. Its MQTT broker is Mosquitto where that is installed, else Artemis; ``--mqtt`` chooses.
+The lab lives in a temporary folder and listens on free ports, so a lab that runs already is never touched. It is
+started when the first test asks for it. Its MQTT broker is Mosquitto where that is installed, else Artemis; ``--mqtt``
+chooses. A test that depends on this choice, because one of its fixtures does, has the marker ``mqtt``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import uuid
@@ -13,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -32,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="MQTT broker of the tests' lab: native (Mosquitto) or embedded (Artemis)",
     )
-    parser.addoption("--again", action="store_true", help="run each lesson a third time, untouched after it was solved")
+    parser.addoption("--again", action="store_true", help="run each lesson once more, untouched after it was solved")
 
 
 def pytest_configure() -> None:
@@ -40,6 +43,31 @@ def pytest_configure() -> None:
     # would every program that a test starts and interrupts.
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks for the marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "mqtt_provider" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.mqtt)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the brokers of workers that were killed: after Ctrl-C, pytest-xdist gives a worker ten seconds."""
+    if config.pluginmanager.has_plugin("dsession"):
+        end_what_started_below(config._tmp_path_factory.getbasetemp())
+
+
+def end_what_started_below(folder: Path) -> None:
+    """Kill each process of a lab in ``folder``, and each scratch broker whose Python is gone."""
+    from helpers.lab.scratch.broker import sweep
+
+    sweep()
+    for process in psutil.process_iter(["environ"]):
+        started_in = (process.info["environ"] or {}).get("LAB_STARTED_IN")
+        if started_in and Path(started_in).is_relative_to(folder):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -73,8 +101,19 @@ def _clean_environment() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def mqtt_provider(pytestconfig: pytest.Config) -> str:
+    """Where the tests' MQTT broker comes from, ``native`` or ``embedded``: a test with this fixture depends on it."""
+    from helpers.lab.services.programs import on_path
+
+    mqtt = str(pytestconfig.getoption("--mqtt") or ("native" if on_path("mosquitto") else "embedded"))
+    if mqtt == "native" and not on_path("mosquitto"):
+        pytest.skip("Mosquitto is not installed")
+    return mqtt
+
+
+@pytest.fixture(scope="session")
 def lab_env(
-    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config, _clean_environment: None
+    tmp_path_factory: pytest.TempPathFactory, mqtt_provider: str, _clean_environment: None
 ) -> Iterator[dict[str, str]]:
     """The environment in which ``lab``, a kernel or ``lab.connect()`` finds the tests' lab, which is up.
 
@@ -83,14 +122,11 @@ def lab_env(
     from helpers import lab
     from helpers.lab.services.programs import on_path
 
-    mqtt = pytestconfig.getoption("--mqtt") or ("native" if on_path("mosquitto") else "embedded")
-    if mqtt == "native" and not on_path("mosquitto"):
-        pytest.skip("Mosquitto is not installed")
     env = {
         **os.environ,
         "LAB_HOME": str(tmp_path_factory.mktemp("lab")),
         "LAB_PORTS": "any",
-        "LAB_MQTT_PROVIDER": mqtt,
+        "LAB_MQTT_PROVIDER": mqtt_provider,
         # Never somebody's containers.
         "LAB_KAFKA_PROVIDER": "embedded",
         "LAB_REGISTRY_PROVIDER": "embedded",

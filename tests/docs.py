@@ -2,80 +2,55 @@
 
 A command is a line of a fenced block without a language, or a code span that begins with the name of a program and has
 an argument. ``uv run lab``, ``.venv/bin/lab`` and ``lab`` are the same command. A command without an entry here fails
-a test, and so does an entry without a command: whoever writes a command says how it is tested.
+a test, and so does an entry without a command: a new command comes with the place of its test, or a reason why not.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from helpers.paths import ROOT
 
 PAGES = ("README.md", "WORKSHOP.md", "CONTRIBUTING.md", "docs/ci-with-nbmake.md")
 
-
-@dataclass(frozen=True)
-class Run:
-    """tests/integration/test_docs.py runs it in a lab of its own. ``slow``: with ``-m slow`` only."""
-
-    slow: bool = False
-
-
-@dataclass(frozen=True)
-class Covered:
-    """Another file runs it, or what it stands for: ``by`` is that file, and ``saying`` stands in it."""
-
-    by: str
-    saying: str
-
-
-@dataclass(frozen=True)
-class NotRun:
-    """Nothing runs it, for this reason."""
-
-    reason: str
-
-
-RUN, RUN_SLOWLY = Run(), Run(slow=True)
-_UPDATES = Covered("tests/integration/test_docs.py", "Updated lessons, and one's own work")
-_STICK = Covered("tests/integration/test_offline.py", "Make a stick")
-_OFFLINE = Covered("tests/integration/test_offline.py", "Install from the stick")
-_PLATFORMS = Covered("tests/integration/test_offline.py", "test_every_wheel_exists_for_another_platform")
-_COMPOSE = "tests/compose/test_stack.py"
+RUN = "tests/integration/test_docs.py"
+_UPDATES = "tests/integration/test_docs.py, in its last test"
+_OFFLINE = "tests/integration/test_offline.py"
+_COMPOSE = "tests/compose"
 _SHARING = "tests/integration/lab/test_sharing.py"
-_COMMAND = "tests/integration/lab/test_command.py"
-_ITSELF = NotRun("the tests would run themselves; .ci/run runs it")
+_UNIT = "tests/unit"
+_CI = ".ci/run"
+_CONDA = "not run: needs conda"
 
 TESTED = {
     # Installing
     "git clone ADDRESS-OF-THIS-REPOSITORY lessons && cd lessons": _UPDATES,
-    "pip install uv": Covered(".github/workflows/ci.yml", "pip install uv"),
-    "pip install uv && uv run lab": Covered(".github/workflows/ci.yml", "pip install uv"),
-    "pip install --target .uv uv && .uv/bin/uv run lab": Covered(".ci/run", "pip install -q --target .uv uv"),
-    "uv sync --all-groups": Covered(".ci/run", "uv sync --all-groups"),
+    "pip install uv": ".github/workflows/ci.yml",
+    "pip install uv && uv run lab": ".github/workflows/ci.yml",
+    "pip install --target .uv uv && .uv/bin/uv run lab": _CI,
+    "uv sync --all-groups": _CI,
     "python3 -m venv .venv": _OFFLINE,
     "python3 --version": RUN,
     ".venv/bin/pip install --editable .": _OFFLINE,
-    ".venv/bin/pip install --upgrade pip": NotRun("it would change the environment of whoever runs the tests"),
-    ".venv/bin/pip install --editable . --group dev": NotRun("a second environment of 1 GB for one option of pip"),
-    "python -m venv .venv && .venv/bin/pip install --editable . --group dev": NotRun("as above"),
+    ".venv/bin/pip install --upgrade pip": "not run: it would change the environment in which the tests run",
+    ".venv/bin/pip install --editable . --group dev": "not run: a second environment of 1 GB for one option of pip",
+    "python -m venv .venv && .venv/bin/pip install --editable . --group dev": "not run: as above",
     "pip install --editable": _OFFLINE,
-    "conda env create --file environment.yml": NotRun("conda is not everywhere; tests/unit reads environment.yml"),
-    "conda activate mqtt-and-kafka": NotRun("needs conda"),
-    "pip install --no-deps --editable .": NotRun("needs the environment that conda made"),
+    "conda env create --file environment.yml": _CONDA,
+    "conda activate mqtt-and-kafka": _CONDA,
+    "pip install --no-deps --editable .": _CONDA,
     # The lab, day to day
-    "lab": Covered("tests/integration/lab/test_lifecycle.py", "--no-browser"),
+    "lab": "tests/integration/lab/test_lifecycle.py",
     "lab up": RUN,
     "lab status": RUN,
     "lab doctor": RUN,
     "lab logs kafka": RUN,
     "lab reset": RUN,
     "lab run 00": RUN,
-    "lab run 00 01": RUN_SLOWLY,
-    "lab run 02": RUN_SLOWLY,
-    "lab run": Covered("tests/notebooks/test_lessons.py", "LESSONS"),
+    "lab run 00 01": "not run: as `lab run 00`",
+    "lab run 02": "not run: as `lab run 00`",
+    "lab run": "not run: as `lab run 00`; tests/notebooks run every lesson",
     "lab down": RUN,
     "lab down --wipe": RUN,
     "lab leave": RUN,
@@ -83,75 +58,66 @@ TESTED = {
     "lab prefetch --to DIR": RUN,
     "lab prefetch --from DIR": RUN,
     # A stick
-    "export STICK=/media/stick": _STICK,
-    'git clone ADDRESS-OF-THIS-REPOSITORY "$STICK/lessons"': _STICK,
-    'uv export --quiet --no-dev --no-emit-project --no-hashes --output-file "$STICK/requirements.txt"': _STICK,
+    "export STICK=/media/stick": _OFFLINE,
+    'git clone ADDRESS-OF-THIS-REPOSITORY "$STICK/lessons"': _OFFLINE,
+    'uv export --quiet --no-dev --no-emit-project --no-hashes --output-file "$STICK/requirements.txt"': _OFFLINE,
     'uv run --with pip pip download --dest "$STICK/wheels" --requirement "$STICK/requirements.txt" '
-    "hatchling==1.33.0 editables": _STICK,
-    'lab prefetch --to "$STICK/programs"': _STICK,
+    "hatchling==1.33.0 editables": _OFFLINE,
+    'lab prefetch --to "$STICK/programs"': _OFFLINE,
     "uv pip compile --quiet --python-platform aarch64-apple-darwin --python-version 3.12 --output-file "
-    '"$STICK/macos.txt" pyproject.toml': _PLATFORMS,
+    '"$STICK/macos.txt" pyproject.toml': _OFFLINE,
     'uv run --with pip pip download --dest "$STICK/wheels" --only-binary :all: --no-deps --platform macosx_14_0_arm64 '
-    '--python-version 3.12 --requirement "$STICK/macos.txt"': _PLATFORMS,
+    '--python-version 3.12 --requirement "$STICK/macos.txt"': _OFFLINE,
     "uv pip compile --quiet --python-platform x86_64-manylinux_2_28 --python-version 3.12 --output-file "
-    '"$STICK/linux.txt" pyproject.toml': _PLATFORMS,
+    '"$STICK/linux.txt" pyproject.toml': _OFFLINE,
     'uv run --with pip pip download --dest "$STICK/wheels" --only-binary :all: --no-deps --platform '
     "manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --python-version 3.12 "
-    '--requirement "$STICK/linux.txt"': _PLATFORMS,
+    '--requirement "$STICK/linux.txt"': _OFFLINE,
     'cp -R "$STICK/lessons" lessons && cd lessons': _OFFLINE,
     '.venv/bin/pip install --no-index --find-links "$STICK/wheels" --editable .': _OFFLINE,
     'lab prefetch --from "$STICK/programs"': _OFFLINE,
     # One lab for the room
-    "lab up --share": Covered(_SHARING, '"--share"'),
-    "lab up --share 192.168.1.20": Covered(_SHARING, '"--share"'),
-    "lab join": Covered(_SHARING, '"join"'),
-    "lab join workshop.env --name ana": Covered(_SHARING, '"join"'),
-    "lab join workshop.env --name ana --again": Covered(_SHARING, '"--again"'),
-    "lab reset --learner ana --lesson 04": Covered(_SHARING, '"--learner"'),
-    "lab reset --everyone": Covered(_SHARING, '"--everyone"'),
-    "uv run python tests/benchmarks/workshop.py --learners 30": NotRun("it keeps every core busy for minutes"),
+    "lab up --share": _SHARING,
+    "lab up --share 192.168.1.20": _SHARING,
+    "lab join": _SHARING,
+    "lab join workshop.env --name ana": _SHARING,
+    "lab join workshop.env --name ana --again": _SHARING,
+    "lab reset --learner ana --lesson 04": _SHARING,
+    "lab reset --everyone": _SHARING,
+    "uv run python tests/benchmarks/workshop.py --learners 30": "not run: it keeps every core busy for minutes",
     # One's own work, and the end
     "cp -R notebooks mine": _UPDATES,
     "git pull": _UPDATES,
     "cp notebooks/04_kafka_is_a_log.ipynb mine/04_new.ipynb": _UPDATES,
     "cp -R notebooks mine-before": _UPDATES,
     "git restore notebooks": _UPDATES,
-    "rm -r lessons": NotRun("it deletes"),
+    "rm -r lessons": "not run: it deletes",
     # Docker
-    "docker compose up --wait": Covered(_COMPOSE, "up"),
-    "KAFKA_PORT=9095 docker compose up --wait": Covered(_COMPOSE, "up"),
-    "docker compose --profile NAME up --wait": Covered("tests/compose/test_cluster.py", "cluster"),
-    "docker compose logs jupyter": Covered("tests/compose/test_jupyter.py", "jupyter"),
-    "docker compose down": Covered("tests/compose/test_volumes.py", "down"),
-    "docker compose down --volumes": Covered("tests/compose/test_volumes.py", "volumes"),
+    "docker compose up --wait": _COMPOSE,
+    "KAFKA_PORT=9095 docker compose up --wait": _COMPOSE,
+    "docker compose --profile NAME up --wait": _COMPOSE,
+    "docker compose logs jupyter": _COMPOSE,
+    "docker compose down": _COMPOSE,
+    "docker compose down --volumes": _COMPOSE,
     # For contributors
-    "uv run COMMAND": NotRun("COMMAND stands for any of the others"),
-    "uv run pytest -n 2": _ITSELF,
-    "uv run pytest -m slow": _ITSELF,
-    "uv run pytest tests/notebooks -k 02": _ITSELF,
-    "uv run pytest --again tests/notebooks": Covered(".ci/run", "--again"),
-    "uv run pytest -n 2 --mqtt embedded": Covered(".ci/run", "pytest -n 2 --mqtt embedded"),
-    "uv run pytest --nbmake --nbmake-timeout=60 notebooks": Covered(".ci/run", "pytest --nbmake --nbmake-timeout=60"),
-    "uv run --group browser pytest tests/browser": Covered(".ci/run", "--group browser pytest tests/browser"),
-    "uv run ruff check && uv run ruff format --check && uv run mypy && uv run codespell": Covered(
-        ".ci/run", "codespell"
-    ),
-    "uv run pytest tests/compose": Covered(".ci/run", "tests compose pytest tests/compose"),
-    "bash .ci/run": _ITSELF,
-    "sed -i.bak 's#OWNER/REPOSITORY#ana/lessons#g' README.md && rm README.md.bak": Covered(
-        "tests/unit/test_workflows.py", "sed -i.bak"
-    ),
+    "uv run COMMAND": "not run: COMMAND stands for any of the others",
+    "uv run pytest -n 2": _CI,
+    'uv run pytest -n 2 --mqtt embedded -m "mqtt and not slow"': _CI,
+    "uv run pytest -n 2 -m slow": _CI,
+    "uv run pytest --again tests/notebooks -k 02": _CI,
+    "uv run pytest --nbmake --nbmake-timeout=60 notebooks": ".github/workflows/ci.yml",
+    "uv run --group browser pytest tests/browser": _CI,
+    "uv run ruff check && uv run ruff format --check && uv run mypy && uv run codespell": _CI,
+    "uv run pytest tests/compose": _CI,
+    "bash .ci/run": "not run: the tests would run themselves",
+    "sed -i.bak 's#OWNER/REPOSITORY#ana/lessons#g' README.md && rm README.md.bak": _UNIT,
     # Continuous integration
-    "uv run pytest tests/notebooks": _ITSELF,
-    "uv run pytest --nbmake --nbmake-timeout=60 -n 2 notebooks": Covered(
-        ".ci/run", "--nbmake-timeout=60 -n 2 notebooks"
-    ),
-    "uv run pytest --nbmake --nbmake-timeout=60 --exitfirst notebooks": Covered(".ci/run", "pytest --nbmake"),
-    "uv run pytest --nbmake --nbmake-timeout=60 notebooks/04_kafka_is_a_log.ipynb": Covered(
-        ".ci/run", "pytest --nbmake"
-    ),
-    "uv run python -m tools.pages site": Covered("tests/browser/test_pages.py", "publish("),
-    "uv run python -m tools.links": Covered("tests/unit/test_workflows.py", "links.trouble("),
+    "uv run pytest --again tests/notebooks": _CI,
+    "uv run pytest --nbmake --nbmake-timeout=60 -n 2 notebooks": _CI,
+    "uv run pytest --nbmake --nbmake-timeout=60 --exitfirst notebooks": _CI,
+    "uv run pytest --nbmake --nbmake-timeout=60 notebooks/04_kafka_is_a_log.ipynb": _CI,
+    "uv run python -m tools.pages site": "tests/browser/test_pages.py",
+    "uv run python -m tools.links": _UNIT,
     "uv run pytest tests/notebooks/test_hygiene.py -k NN": RUN,
     "uv run python -m tools.tidy notebooks/NN_topic.ipynb": RUN,
 }

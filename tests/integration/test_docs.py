@@ -1,4 +1,4 @@
-"""The commands of README, WORKSHOP and CONTRIBUTING that tests/docs.py says are run, run.
+"""The commands of README, WORKSHOP and CONTRIBUTING that tests/docs.py leaves to this test.
 
 ``uv run`` is left out: it brings an environment, and the tests have one. Each placeholder gets a value.
 """
@@ -34,8 +34,7 @@ SAYS = {
 ENDING = ("lab down", "lab down --wipe")
 
 
-def commands(*, slow: bool) -> list[str]:
-    return [each for each, how in docs.TESTED.items() if how == docs.Run(slow=slow) and each not in ENDING]
+COMMANDS = [command for command, how in docs.TESTED.items() if how == docs.RUN and command not in ENDING]
 
 
 @pytest.fixture(scope="module")
@@ -67,18 +66,12 @@ def filled(command: str, placeholders: dict[str, str]) -> str:
     return command.removeprefix("uv run ")
 
 
-@pytest.mark.parametrize("command", commands(slow=False))
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_does_what_the_page_says(command: str, env: dict[str, str], placeholders: dict[str, str]) -> None:
     if "--from" in command:
         run(filled(command.replace("--from", "--to"), placeholders), env)
         env = {**env, "LAB_CACHE": placeholders["DIR"] + "-cache"}
     assert SAYS.get(command, "") in run(filled(command, placeholders), env)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("command", commands(slow=True))
-def test_a_slow_command_does_too(command: str, env: dict[str, str]) -> None:
-    assert "✅" in run(command, env)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Every lesson, run: untouched it finishes and every check says not yet; with its solutions every check says ✅."""
+"""Every lesson with its solutions: each check says ✅. With ``--again`` it then runs untouched: each says not yet."""
 
 from __future__ import annotations
 
@@ -16,19 +16,6 @@ LESSONS = pytest.mark.parametrize("lesson", lessons(), ids=lambda each: each.pat
 
 # Each cell may take a minute; a lesson has many.
 pytestmark = pytest.mark.timeout(900)
-
-
-def untouched(lesson: Lesson, env: dict[str, str]) -> None:
-    executed = execution.run(lesson.notebook, env=env)
-    answers = execution.answers(executed)
-    assert answers
-    assert [answer for answer in answers if not answer.not_yet] == []
-    assert execution.complaints(executed) == []
-
-
-@LESSONS
-def test_an_untouched_lesson_finishes_and_every_check_says_not_yet(lesson: Lesson, lab_env: dict[str, str]) -> None:
-    untouched(lesson, lab_env)
 
 
 @LESSONS
@@ -52,7 +39,11 @@ def test_a_solved_lesson_passes_and_leaves_only_names_it_owns(
     assert {(kind, name) for kind, name in made if not row.owned(name, f"{NAMESPACE}-")} == set()
 
     if pytestconfig.getoption("--again"):
-        untouched(lesson, env)
+        again = execution.run(lesson.notebook, env=env)
+        answers = execution.answers(again)
+        assert answers
+        assert [answer for answer in answers if not answer.not_yet] == []
+        assert execution.complaints(again) == []
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAB_NAMESPACE", NAMESPACE)
@@ -69,9 +60,3 @@ def test_the_table_of_lessons_lists_every_notebook() -> None:
 def test_a_lesson_has_the_title_in_the_table(lesson: Lesson) -> None:
     row = table.find(lesson.number)
     assert lesson.cells[0].source.startswith(f"# {row.number} · {row.title}\n")
-
-
-def test_no_two_lessons_own_the_same_word() -> None:
-    words = [word for row in table.LESSONS.values() for word in row.owns]
-    assert len(words) == len(set(words))
-    assert not [(a, b) for a in words for b in words if a != b and b.startswith(a) and b[len(a)] in "-_./"]

@@ -13,14 +13,9 @@ from tests.integration.bridge.support import Bench
 
 
 @pytest.fixture(scope="session")
-def mqtt_provider(pytestconfig: pytest.Config, _clean_environment: None) -> str | None:
-    """Which MQTT broker: what the lab would take, or what ``--mqtt`` says."""
-    return {"native": "mosquitto", "embedded": "artemis", None: None}[pytestconfig.getoption("--mqtt")]
-
-
-@pytest.fixture(scope="session")
-def _mqtt(mqtt_provider: str | None) -> Iterator[Any]:
-    with lab.scratch("mqtt", provider=mqtt_provider) as broker:
+def _mqtt(mqtt_provider: str, _clean_environment: None) -> Iterator[Any]:
+    program = {"native": "mosquitto", "embedded": "artemis"}[mqtt_provider]
+    with lab.scratch("mqtt", provider=program) as broker:
         yield broker
 
 
