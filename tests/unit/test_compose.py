@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,11 +11,8 @@ import yaml
 
 from helpers.lab.runtime.artifacts import listed
 from helpers.lab.services import programs
-from helpers.lab.services import table as services
-from helpers.lab.services.endpoints import REGISTRY_PATH
 from helpers.lab.services.programs import CONF, PROGRAMS, Site
 from helpers.lab.services.table import SERVICES
-from helpers.lab.settings import Settings
 from helpers.paths import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -161,106 +155,8 @@ def test_mosquitto_gets_in_a_container_what_the_lab_adds_to_the_file(site: Site)
     assert settings == {line.split()[0] for line in own.split("\n") if line} - {"user"} | {"include_dir"}
 
 
-def test_kafka_is_told_its_address_for_the_host_and_for_containers() -> None:
-    for name in ("kafka", *CLUSTER):
-        environment = as_properties(ALL[name]["environment"])
-        [(_, outside, inside)] = published(name)
-        advertised = dict(each.split("://") for each in environment["advertised.listeners"].split(","))
-        assert advertised == {"HOST": f"127.0.0.1:{outside}", "PLAINTEXT": f"{name}:19092"}
-        listeners = dict(each.split("://") for each in environment["listeners"].split(","))
-        assert listeners["HOST"] == f":{inside}"
-        assert listeners["PLAINTEXT"] == ":19092"
-        protocols = properties((CONF / "kafka.properties").read_text(encoding="utf-8"))[
-            "listener.security.protocol.map"
-        ]
-        assert listeners.keys() <= {each.split(":")[0] for each in protocols.split(",")}
-
-
-@pytest.mark.parametrize(("number", "name"), [(1, "kafka-1"), (2, "kafka-2"), (3, "kafka-3")])
-def test_a_member_of_the_cluster_keeps_three_copies_of_everything(number: int, name: str) -> None:
-    alone = properties((CONF / "kafka.properties").read_text(encoding="utf-8"))
-    here = alone | as_properties(ALL[name]["environment"])
-    assert here["node.id"] == str(number)
-    assert here["controller.quorum.voters"] == "1@kafka-1:9093,2@kafka-2:9093,3@kafka-3:9093"
-    copies = {key for key in alone if key.endswith("replication.factor")}
-    enough = {key for key in alone if key.endswith((".isr", "insync.replicas"))}
-    assert (len(copies), len(enough)) == (4, 3)
-    assert {here[key] for key in copies} == {"3"}
-    assert {here[key] for key in enough} == {"2"}
-
-
-def test_emqx_is_where_lesson_07_looks_for_it() -> None:
-    lesson = (ROOT / "notebooks" / "07_bridge_by_hand.ipynb").read_text(encoding="utf-8")
-    assert published("emqx") == [("127.0.0.1", 1884, 1883), ("127.0.0.1", 18083, 18083)]
-    assert 'LAB_EMQX_PORT\\", \\"1884\\"' in lesson
-    settings = (CONF / "emqx.docker.hocon").read_text(encoding="utf-8")
-    for name in ("bridge-emqx", "bridge/emqx/"):
-        assert name in lesson
-        assert name in settings
-    assert 'bootstrap_hosts = "kafka:19092"' in settings
-    assert 'actions = ["kafka_producer:readings"]' in settings
-    assert "actions.kafka_producer.readings {" in settings
-
-
-def test_jupyter_is_given_the_services_as_containers_know_them() -> None:
-    environment = {key: plain(str(value)) for key, value in ALL["jupyter"]["environment"].items()}
-    given = Settings.from_environment(environment).given
-    assert {name: endpoint.address for name, endpoint in given.items()} == {
-        "mqtt": "mqtt://mqtt:1883",
-        "kafka": "kafka:19092",
-        "registry": f"http://registry:8080{REGISTRY_PATH}",
-        "influxdb": "http://influxdb:8086",
-    }
-    assert published("jupyter") == [("127.0.0.1", 8888, int(environment["JUPYTER_PORT"]))]
-    assert set(ALL["jupyter"]["depends_on"]) == set(given)
-
-
-def test_influxdb_2_makes_the_database_that_lesson_09_asks_for() -> None:
-    environment = ALL["influxdb2"]["environment"]
-    script = CONF / "influxdb2.docker.sh"
-    assert environment["DOCKER_INFLUXDB_INIT_BUCKET"] == "generators"
-    assert "--db generators" in script.read_text(encoding="utf-8")
-    assert os.access(script, os.X_OK)  # the image runs what is executable
-    comment = f"LAB_INFLUXDB_TOKEN={environment['DOCKER_INFLUXDB_INIT_ADMIN_TOKEN']}"
-    assert comment in (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-
-
 def test_jupyters_image_has_what_its_dockerfile_copies() -> None:
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[0] == "!"}
     copied = re.findall(r"^COPY (.*) \S+$", dockerfile(ALL["jupyter"]), re.MULTILINE)
     assert {name for each in copied for name in each.split()} == allowed
     assert all((ROOT / name).exists() for name in allowed)
-
-
-ROW = '{"Service": "%s", "State": "%s", "Publishers": [{"PublishedPort": 0}, {"PublishedPort": %d}]}'
-
-
-@pytest.mark.parametrize(
-    ("answer", "expected"),
-    [
-        ("", {}),
-        ("no JSON", {}),
-        (ROW % ("mqtt", "running", 1883) + "\n" + ROW % ("kafka", "exited", 9092), {"mqtt": 1883}),
-        ("[" + ROW % ("mqtt", "running", 21883) + "]", {"mqtt": 21883}),
-        (ROW % ("mqtt", "running", 0), {}),
-        ('{"Service": "mqtt", "State": "running", "Publishers": null}', {}),
-    ],
-)
-def test_the_lab_reads_which_services_run_and_where(
-    monkeypatch: pytest.MonkeyPatch, answer: str, expected: dict[str, int]
-) -> None:
-    monkeypatch.setattr(services.shutil, "which", lambda _: "/usr/bin/docker")
-    monkeypatch.setattr(services.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=answer))
-    assert services.composed() == expected
-
-
-def test_without_docker_there_are_no_containers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services.shutil, "which", lambda _: None)
-    assert services.composed() == {}
-    monkeypatch.setattr(services.shutil, "which", lambda _: "/usr/bin/docker")
-
-    def too_slow(*_: object, **__: object) -> None:
-        raise subprocess.TimeoutExpired("docker", 5)
-
-    monkeypatch.setattr(services.subprocess, "run", too_slow)
-    assert services.composed() == {}

@@ -1,10 +1,9 @@
-"""The workflows serve a fork as they are, and the weekly run speaks up once, not every week anew."""
+"""The workflows test each Python that is promised, the weekly run opens and closes one issue, links are tried."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,6 @@ import tomllib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -22,47 +20,10 @@ from packaging.specifiers import SpecifierSet
 from helpers.paths import ROOT
 from tools import links
 
-FOLDER = ROOT / ".github" / "workflows"
-FILES = {path.name: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.yml"))}
-WORKFLOWS: dict[str, dict[str, Any]] = {name: yaml.safe_load(text) for name, text in FILES.items()}
-JOBS = [(name, job, each) for name, flow in WORKFLOWS.items() for job, each in flow["jobs"].items()]
-EVERY_JOB = pytest.mark.parametrize(
-    ("name", "job", "each"), JOBS, ids=lambda value: value if isinstance(value, str) else ""
-)
-# Who may do more than read, and what.
-MAY = {("weekly.yml", "report"): {"issues"}, ("pages.yml", "deploy"): {"pages", "id-token"}}
-
-
-def steps(job: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = WORKFLOWS["ci.yml"]["jobs"][job]["steps"]
-    return found
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_no_repository_is_named_and_no_secret_needed(name: str) -> None:
-    assert not re.findall(r"github\.com/(?!rhysd/actionlint)[\w-]+/[\w-]+|[\w-]+\.github\.io|secrets\.", FILES[name])
-    assert WORKFLOWS[name]["permissions"] == {"contents": "read"}
-
-
-@EVERY_JOB
-def test_a_job_may_write_only_where_it_must(name: str, job: str, each: dict[str, Any]) -> None:
-    writes = {what for what, how in each.get("permissions", {}).items() if how != "read"}
-    assert writes == MAY.get((name, job), set())
-
-
-@EVERY_JOB
-def test_a_job_that_hangs_ends(name: str, job: str, each: dict[str, Any]) -> None:
-    assert "uses" in each or each["timeout-minutes"] <= 60, f"{name}: {job}"
-
-
-def test_actions_are_githubs_own_and_of_one_version() -> None:
-    used = set(re.findall(r"uses: ([^\s.]\S+)", "\n".join(FILES.values())))
-    assert all(re.fullmatch(r"actions/[\w-]+@v\d+", each) for each in used)
-    assert len({each.partition("@")[0] for each in used}) == len(used)
-
 
 def test_the_oldest_and_the_newest_python_are_tested_with_both_brokers_on_two_systems() -> None:
-    rows = WORKFLOWS["ci.yml"]["jobs"]["tests"]["strategy"]["matrix"]["include"]
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    rows = workflow["jobs"]["tests"]["strategy"]["matrix"]["include"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     claimed = [f"3.{minor}" for minor in range(30) if f"3.{minor}.0" in SpecifierSet(project["requires-python"])]
     for system in ("ubuntu-latest", "macos-latest"):
@@ -72,9 +33,6 @@ def test_the_oldest_and_the_newest_python_are_tested_with_both_brokers_on_two_sy
 
 def test_a_fork_puts_its_name_into_the_badges_with_one_command(tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert not re.findall(
-        r"(?:github\.com|codespaces\.new|mybinder\.org/v2/gh)/(?!OWNER/REPOSITORY|codespaces/badge)", readme
-    )
     (tmp_path / "README.md").write_text(readme, encoding="utf-8")
     (command,) = (line for line in (ROOT / "CONTRIBUTING.md").read_text("utf-8").splitlines() if "sed -i.bak" in line)
     if sys.platform != "win32":
@@ -82,14 +40,9 @@ def test_a_fork_puts_its_name_into_the_badges_with_one_command(tmp_path: Path) -
         assert (tmp_path / "README.md").read_text("utf-8") == readme.replace("OWNER/REPOSITORY", "ana/lessons")
 
 
-def test_a_cell_gets_a_minute() -> None:
-    for job in ("notebooks", "images"):
-        assert any("pytest --nbmake --nbmake-timeout=60 notebooks" in step.get("run", "") for step in steps(job))
-
-
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="by design: lint of shell; the CI's lint job has shellcheck")
 def test_the_shell_is_sound() -> None:
-    scripts = [".github/report", ".binder/postBuild", ".binder/start", ".ci/run"]
+    scripts = [".github/report", ".binder/postBuild", ".binder/start", ".ci/run", "tests/compose/install"]
     done = subprocess.run(["shellcheck", *scripts], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
 
