@@ -103,7 +103,7 @@ def _clean_environment() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def mqtt_provider(pytestconfig: pytest.Config) -> str:
     """Where the tests' MQTT broker comes from, ``native`` or ``embedded``: a test with this fixture depends on it."""
-    from helpers.lab.services.programs import on_path
+    from helpers.lab.runtime.program import on_path
 
     mqtt = str(pytestconfig.getoption("--mqtt") or ("native" if on_path("mosquitto") else "embedded"))
     if mqtt == "native" and not on_path("mosquitto"):
@@ -120,7 +120,7 @@ def lab_env(
     Use it for programs that a test starts; in the test's own process take :func:`here`.
     """
     from helpers import lab
-    from helpers.lab.services.programs import on_path
+    from helpers.lab.runtime.program import on_path
 
     env = {
         **os.environ,

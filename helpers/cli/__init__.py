@@ -1,1 +1,1 @@
-"""The `lab` command: a skin over plain functions."""
+"""The `lab` command: a thin layer over plain functions."""

@@ -1,7 +1,7 @@
-"""The ``lab`` command: parses, prints, exits. What it does is done by plain functions elsewhere.
+"""The ``lab`` command: parses, prints, exits. Plain functions elsewhere do the work.
 
-Exit codes: 0 all is well; 1 it failed, and the message says why; 2 the command was misspelt or a setting contradicts
-another; 3 (``lab status``) something does not run; 130 stopped by Ctrl-C.
+Exit codes: 0 success; 1 failure, with a message; 2 wrong usage or contradictory settings; 3 (``lab status``) a service
+does not run; 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from helpers.lab import doctor
 from helpers.lab.connect import attach, provided_by
 from helpers.lab.progress import OnScreen, screen
 from helpers.lab.runtime import artifacts, processes
-from helpers.lab.services import clients
+from helpers.lab.services import mqtt
 from helpers.lab.services.table import SERVICES
 
 _FAILED, _USAGE, _NOT_RUNNING, _INTERRUPTED = 1, 2, 3, 130
@@ -49,7 +49,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("\nStopped. What the lab started goes on; `lab down` ends it.", err=True)
+        click.echo("\nStopped. Services that the lab started keep running; `lab down` ends them.", err=True)
         sys.exit(_INTERRUPTED)
     except BrokenPipeError:  # `lab logs kafka | head`
         sys.stderr.close()
@@ -77,7 +77,7 @@ for each in (bridge, cli_share.join, cli_share.leave, cli_share.reset):
 def start(lesson: str, port: int, *, browser: bool | None) -> None:
     """Start the brokers, check them, and open JupyterLab.
 
-    Ctrl-C ends JupyterLab; the brokers stay, so the next start takes a moment. `lab down` ends them.
+    Ctrl-C ends JupyterLab. The brokers keep running, so the next start is quick; `lab down` ends them.
     """
     settings = lab.Settings.from_environment()
     first = lessons.find(lesson)
@@ -85,7 +85,7 @@ def start(lesson: str, port: int, *, browser: bool | None) -> None:
     report = doctor.preflight()
     click.echo(report)
     if not report.passed:
-        raise LessonError("The preflight failed, so JupyterLab was not opened.", remedy="Follow each → and try again.")
+        raise LessonError("A test failed, so JupyterLab was not opened.", remedy="Follow each → and try again.")
     with jupyter.jupyterlab(settings, first, port=port) as running:
         click.echo(f"\nJupyterLab is ready. Open this address in a browser:\n\n    {running.address}\n")
         click.echo("Ctrl-C ends JupyterLab and leaves the brokers running.")
@@ -125,17 +125,17 @@ def run(numbers: tuple[str, ...]) -> None:
 
 
 @command.command(short_help="Start the brokers that do not run.")
-@click.option("--share", metavar="ADDRESS", help="Let others in at this address of your machine: a shared lab.")
+@click.option("--share", metavar="ADDRESS", help="Accept other machines at this address of yours: a shared lab.")
 def up(share: str | None) -> None:
-    """Start the brokers that do not run. Leaves alone what runs, repairs what died.
+    """Start the brokers that do not run, and start again those that died.
 
-    With --share, learners on other machines use them too, with TLS and a password; see what it prints.
+    With --share, learners on other machines can use them too, with TLS and a password. The output says how.
     """
     settings = lab.Settings.from_environment()
     statuses = lab.up(settings, report=OnScreen(), share=share)
     _print_status(statuses)
     if closed := cli_share.print_sharing(settings, statuses, at_length=share is not None):
-        raise LessonError(f"The lab runs, but its doors do not open: {closed}", remedy="`lab doctor` says more.")
+        raise LessonError(f"Other machines cannot use the lab: {closed}.", remedy="`lab doctor` says more.")
 
 
 @command.command(short_help="End the brokers; their data stays.")
@@ -149,7 +149,7 @@ def down(*, wipe: bool) -> None:
 @command.command(short_help="Show the services and their addresses.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(*, as_json: bool) -> None:
-    """Show the services: where they are, who provides them, what they need.
+    """Show the services: their addresses, who provides them, their memory and state.
 
     Exits with 3 if one of them does not run.
     """
@@ -171,27 +171,27 @@ def _print_status(statuses: list[lab.Status]) -> None:
     for each in statuses:
         memory = f"{each.memory / 1e6:.0f} MB" if each.memory else ""
         address = each.endpoint.address if each.endpoint else "–"
-        table.add_row(each.service.title, address, provided_by(each), memory, each.trouble or "ready")
+        table.add_row(each.service.title, address, provided_by(each), memory, each.problem or "ready")
     screen().print(table)
 
 
-@command.command("doctor", short_help="Test everything, and say what to do about it.")
+@command.command("doctor", short_help="Test everything, and say how to fix what fails.")
 def examine() -> None:
-    """Test everything a lesson needs by doing it, and name a remedy for what fails."""
+    """Test everything a lesson needs by using it, and name a remedy for each failure."""
     report = doctor.examine(lab.Settings.from_environment(), report=OnScreen())
     click.echo(report)
     if not report.passed:
-        raise LessonError("Something is wrong; each remedy stands behind its →.")
+        raise LessonError("Some tests failed; each → names a remedy.")
 
 
 @command.command(short_help="Print the end of a service's log.")
 @click.argument("service", type=click.Choice(sorted(SERVICES)))
-@click.option("-f", "--follow", is_flag=True, help="Go on printing as the service goes on writing; Ctrl-C ends it.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing new lines until Ctrl-C.")
 def logs(service: str, *, follow: bool) -> None:
     """Print the end of a service's log."""
     (found,) = lab.status(lab.Settings.from_environment(), only=[service])
     if found.log is None or not found.log.exists():
-        raise LessonError(f"There is no log of {service} here.", remedy="`lab status` says who provides it.")
+        raise LessonError(f"There is no log of {service} here.", remedy="`lab status` shows who provides it.")
     click.echo(processes.tail(found.log, lines=_LOG_LINES, indent=""))
     with found.log.open(encoding="utf-8", errors="replace") as file, contextlib.suppress(KeyboardInterrupt):
         file.seek(0, os.SEEK_END)
@@ -242,9 +242,9 @@ def simulate(**options: Any) -> None:  # noqa: ANN401  click passes the options 
     plan = Plan(**options)
     settings = lab.Settings.from_environment()
     found = attach(settings, report=OnScreen())
-    client = clients.mqtt_client(found.mqtt, f"{found.ns}simulate-{os.getpid()}")
+    client = mqtt.client(found.mqtt, f"{found.ns}simulate-{os.getpid()}")
     click.echo(f"Publishing to {found.ns}{plan.topic} at {found.mqtt.address}. Ctrl-C stops.")
-    with clients.running(client, found.mqtt), Progress(console=screen()) as progress:
+    with mqtt.connected(client, found.mqtt), Progress(console=screen()) as progress:
         task = progress.add_task("Readings", total=round(plan.duration * plan.rate) or None)
         sent = publish(client, found.ns, plan, on_sent=lambda count: progress.update(task, completed=count))
     click.echo(f"{sent} readings published and acknowledged.")

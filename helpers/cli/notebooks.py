@@ -1,4 +1,4 @@
-"""Running lessons: in JupyterLab for people, headless for everybody else."""
+"""Running lessons: in JupyterLab, or headless."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from helpers.errors import LabError, LessonFailed
+from helpers.lab.errors import LabError
 from helpers.lab.runtime import ports
+from helpers.lab.runtime.ports import LOOPBACK
 from helpers.lab.runtime.processes import tail
-from helpers.lab.services.endpoints import LOOPBACK
-from helpers.lab.services.programs import CONF
+from helpers.lab.runtime.program import CONF
 from helpers.lab.settings import Settings
 from helpers.lessons import Lesson
 from helpers.paths import ROOT
@@ -29,6 +29,19 @@ _READY_WITHIN = 60.0
 _CELL_TIMEOUT = 120
 
 OnCell = Callable[[int, int], None]
+
+
+class LessonFailed(LabError):
+    """A lesson did not run to its end; ``cell`` counts its code cells from 1."""
+
+    def __init__(self, file: str, *, cell: int, source: str, reason: str) -> None:
+        self.file = file
+        self.cell = cell
+        first = next(iter(source.strip().splitlines()), "")
+        super().__init__(
+            f"{file} failed in code cell {cell} ({first}): {reason}",
+            remedy="Open the lesson with `lab`, run it up to that cell, and look. `lab doctor` checks the services.",
+        )
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,7 @@ def jupyterlab(settings: Settings, first: Lesson, *, port: int = _PORT) -> Itera
         **os.environ,
         # Not on the command line, where every user of the machine could read it.
         "JUPYTER_TOKEN": token,
-        # Its settings answer the questions about news and updates that JupyterLab asks newcomers.
+        # These settings turn off JupyterLab's questions about news and updates.
         "JUPYTER_CONFIG_PATH": os.pathsep.join(
             filter(None, [str(CONF / "jupyter"), os.environ.get("JUPYTER_CONFIG_PATH")])
         ),
@@ -122,7 +135,7 @@ def execute(lesson: Lesson, *, on_cell: OnCell = lambda _done, _all: None) -> fl
     )
     began = time.monotonic()
     try:
-        client.execute(stderr=subprocess.DEVNULL)  # the kernel's own chatter; a cell's stderr is among its outputs
+        client.execute(stderr=subprocess.DEVNULL)  # the kernel's own messages; a cell's stderr is among its outputs
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         reason = f"{error.ename}: {error.evalue}" if isinstance(error, CellExecutionError) else type(error).__name__
         source = notebook.cells[code[at[0]]].source

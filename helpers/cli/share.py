@@ -1,18 +1,18 @@
-"""``lab join``, ``lab leave``, ``lab reset``, and what ``lab up --share`` says: the lab of a whole room."""
+"""``lab join``, ``lab leave``, ``lab reset``, and what ``lab up --share`` prints: one lab for many learners."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from helpers import lab, lessons
 from helpers.errors import ConfigurationError
-from helpers.lab.connect import attach, reset_names
+from helpers.lab import reset as resetting
+from helpers.lab.connect import attach
 from helpers.lab.progress import OnScreen
-from helpers.lab.services.endpoints import KafkaEndpoint
+from helpers.lab.services.kafka import KafkaEndpoint
 from helpers.lab.shared import join as joining
 from helpers.lab.shared import share as sharing
 from helpers.lab.state import State
@@ -20,66 +20,64 @@ from helpers.topics import TopicError, namespace
 
 _TO_HAND_OUT = """
 Hand out this file: {file}
-It holds the password, so give it to your learners only. With it, each of them types in the folder of the lessons:
+It contains the password, so give it to your learners only. Each of them types in the folder of the lessons:
 
     lab join {name} --name ana
 
-If that does not reach you: this machine's firewall must let TCP ports {ports} through.
-On this machine, programs need no password. All learners share one login, so only names keep them apart."""
+If that fails, let TCP ports {ports} through this machine's firewall.
+Programs on this machine need no password. All learners share one login, so only names keep them apart."""
 
 
 def print_sharing(settings: lab.Settings, statuses: list[lab.Status], *, at_length: bool = False) -> str:
-    """Say how the lab is shared, if it is. Return what is wrong with that, "" if nothing."""
+    """Print how the lab is shared, if it is. Return the problem with that, "" if there is none."""
     if settings.joined:
-        click.echo(f"This is a shared lab, and you are {settings.ns[:-1]}. `lab leave` goes back to a lab of your own.")
+        click.echo(f"You use a shared lab as {settings.ns[:-1]}. `lab leave` returns to your own lab.")
     shared = State.load(settings.home).shared
-    if shared is None or settings.given:
+    if shared is None or settings.external:
         return ""
-    trouble = sharing.trouble(settings)
+    problem = sharing.problem(settings)
     kafka = next(each for each in statuses if each.service.name == "kafka")
     names = joining.learners(kafka.endpoint.conf) if kafka.ready and isinstance(kafka.endpoint, KafkaEndpoint) else []
-    click.echo(f"Shared at {shared.address}: {trouble or 'open'}. Learners: {', '.join(names) or 'none yet'}.")
+    click.echo(f"Shared at {shared.address}: {problem or 'open'}. Learners: {', '.join(names) or 'none yet'}.")
     if at_length:
         file = settings.home / sharing.HANDOUT
         numbers = ", ".join(map(str, sharing.open_ports(settings)))
         click.echo(_TO_HAND_OUT.format(file=file, name=file.name, ports=numbers))
-    return trouble
+    return problem
 
 
 @click.command(short_help="Use a lab that an instructor shares.")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", required=True, help="A word of your own; it goes in front of every name you make.")
-@click.option("--again", is_flag=True, help="The name is yours already, from another folder or from before.")
+@click.option("--name", required=True, help="A word of your own; it goes in front of every name you create.")
+@click.option("--again", is_flag=True, help="The name is yours already, from before or from another folder.")
 def join(file: Path, name: str, *, again: bool) -> None:
     """Use the shared lab of the hand-out FILE from now on, instead of one of your own.
 
     `lab leave` undoes it.
     """
     settings = joining.join(file, name, again=again)
-    click.echo(f"You are {settings.ns[:-1]}. All names you make begin with {settings.ns}")
-    click.echo(
-        "`lab` opens the lessons. Notebooks that are open already: restart their kernels. `lab leave` undoes it."
-    )
+    click.echo(f"You are {settings.ns[:-1]}. All names you create begin with {settings.ns}")
+    click.echo("`lab` opens the lessons. Restart the kernels of notebooks that are open. `lab leave` undoes this.")
     if any(each.process.alive() for each in State.load(settings.home).services.values()):
         click.echo("Your own lab still runs; `lab down` ends it.")
 
 
 @click.command(short_help="Use your own lab again.")
 def leave() -> None:
-    """Give your name on the shared lab back, and use your own lab again. What you made there stays there."""
-    trouble = joining.leave()
-    if trouble is None:
+    """Release your name on the shared lab, and use your own lab again. What you created there stays."""
+    problem = joining.leave()
+    if problem is None:
         click.echo("You have not joined a shared lab.")
-    elif trouble:
-        click.echo(f"You left the shared lab. Your name is still taken there: {trouble}.")
+    elif problem:
+        click.echo(f"You left the shared lab. Your name could not be released there: {problem}.")
     else:
         click.echo("You left the shared lab, and your name is free there.")
 
 
 @click.command(short_help="Delete what lessons made on the brokers.")
 @click.option("--lesson", help="Only what this lesson made, for example 02.")
-@click.option("--learner", metavar="NAME", help="What this learner made on a lab that you share.")
-@click.option("--everyone", is_flag=True, help="What you and all learners made on a lab that you share.")
+@click.option("--learner", metavar="NAME", help="What this learner created on a lab that you share.")
+@click.option("--everyone", is_flag=True, help="What you and all learners created on a lab that you share.")
 def reset(lesson: str | None, learner: str | None, *, everyone: bool) -> None:
     """Delete what lessons made: topics, groups with their offsets, subjects, retained messages, sessions, points.
 
@@ -98,7 +96,8 @@ def reset(lesson: str | None, learner: str | None, *, everyone: bool) -> None:
     if everyone:
         names += [f"{each}-" for each in joining.learners(found.kafka)]
     deleted: Counter[str] = Counter()
+    alone = resetting.exclusive(settings)
     for ns in names:
-        deleted += reset_names(replace(settings, ns=ns), replace(found, ns=ns), lesson=chosen)
+        deleted += resetting.reset(found.status, resetting.names(ns, chosen, alone=alone))
     counted = [f"{n} {kind if n > 1 else kind.removesuffix('s')}" for kind, n in sorted(deleted.items()) if n]
     click.echo(f"Deleted: {', '.join(counted)}." if counted else "There was nothing to delete.")

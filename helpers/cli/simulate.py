@@ -28,7 +28,7 @@ class Plan:
     ``duration`` 0 means until stopped. ``topic`` may hold ``{device}``, the generator's id.
 
     Raises:
-        ConfigurationError: A number is not positive, or the topic is no topic name.
+        ConfigurationError: A number is not positive, or the topic is not a valid topic name.
     """
 
     size: int = 6
@@ -40,22 +40,24 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.size < 1:
-            raise ConfigurationError("--size", f"{self.size} generators are none", remedy="Use 1 or more.")
+            raise ConfigurationError("--size", f"must be at least 1, not {self.size}", remedy="Use 1 or more.")
         if self.rate <= 0:
-            raise ConfigurationError("--rate", f"{self.rate} readings per second are none", remedy="Use more than 0.")
+            raise ConfigurationError("--rate", f"must be positive, not {self.rate:g}", remedy="Use more than 0.")
         if self.duration < 0:
-            raise ConfigurationError("--duration", "time runs forwards", remedy="Use 0 (until Ctrl-C) or more seconds.")
+            remedy = "Use 0 (until Ctrl-C) or more seconds."
+            raise ConfigurationError("--duration", f"must not be negative: {self.duration:g}", remedy=remedy)
         try:
             sample = self.topic.format(device="G-001")
         except (KeyError, IndexError, ValueError, AttributeError) as error:
-            raise ConfigurationError("--topic", f"{self.topic!r} holds a brace", remedy="Use {device} only.") from error
+            cause = f"{self.topic!r} contains a brace that is not part of {{device}}"
+            raise ConfigurationError("--topic", cause, remedy="Use {device} only.") from error
         if not sample or set(sample) & set("+#"):
             raise ConfigurationError(
-                "--topic", f"{self.topic!r} is no topic name", remedy="A topic name has no + and no #."
+                "--topic", f"{self.topic!r} is not a valid topic name", remedy="Leave out + and #."
             )
 
     def readings(self) -> Iterator[Reading]:
-        """The readings in order; the fleet's clock starts now and each generator speaks every size/rate seconds."""
+        """The readings in order; the fleet's clock starts now and each generator sends one every size/rate seconds."""
         every = self.size / self.rate
         fleet = Fleet(size=self.size, seed=self.seed, start=datetime.now(UTC))
         endless = fleet.readings(seconds=float(10**9), every=every)
@@ -66,8 +68,8 @@ def publish(client: mqtt.Client, ns: str, plan: Plan, *, on_sent: Callable[[int]
     """Publish the plan's readings through a connected client whose loop runs. Return how many the broker acknowledged.
 
     ``seq``, ``time`` and ``boot`` travel as MQTT 5 user properties. ``on_sent`` is called with the count so far.
-    Ctrl-C, the way to end an endless plan, stops publishing; what was published is still waited for. While the broker
-    is away the client keeps what has QoS 1 or 2, and sends it when the broker is back.
+    Ctrl-C stops publishing, and the function waits for what is not acknowledged yet. While the broker is away the
+    client keeps messages of QoS 1 and 2, and sends them when the broker is back.
 
     Raises:
         LessonError: The broker acknowledged nothing for 30 s.
@@ -94,13 +96,13 @@ def publish(client: mqtt.Client, ns: str, plan: Plan, *, on_sent: Callable[[int]
 
 
 def _acknowledged(acknowledged: list[int], wanted: int) -> None:
-    """Wait until so many are acknowledged, as long as more and more are."""
+    """Wait until ``wanted`` messages are acknowledged, for as long as their number grows."""
     seen, deadline = -1, 0.0
     while (count := len(acknowledged)) < wanted:
         if count > seen:
             seen, deadline = count, time.monotonic() + _ACK_TIMEOUT
         if time.monotonic() > deadline:
             raise LessonError(
-                "The MQTT broker stopped acknowledging.", remedy="`lab status` tells whether it runs; then start again."
+                "The MQTT broker stopped acknowledging.", remedy="`lab status` shows whether it runs; then start again."
             )
         time.sleep(_LOOK_EVERY)

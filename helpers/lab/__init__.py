@@ -1,6 +1,6 @@
 """The lab: a real MQTT broker, Kafka and schema registry on this machine in seconds, or the ones you bring.
 
-Lessons need two names: :func:`connect` gives addresses and configuration, :func:`scratch` a private broker to break.
+Lessons need two names: :func:`connect` gives addresses and configuration, :func:`scratch` a scratch broker to break.
 The ``lab`` command uses the rest.
 """
 

@@ -1,4 +1,4 @@
-"""Does it work here? Behaviour is tested, not installation; every failure comes with what to do."""
+"""What `lab doctor` tests: it uses the services and the machine as lessons do, and names a remedy for each failure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib.metadata
 import re
 import shutil
 import sys
+import time
 import tomllib
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,7 +22,6 @@ from helpers.lab import lifecycle
 from helpers.lab.connect import attach
 from helpers.lab.progress import Reporter, Silent, html_table
 from helpers.lab.runtime import artifacts, java, ports
-from helpers.lab.services.probes import probe
 from helpers.lab.settings import Settings
 from helpers.lab.shared import share as sharing
 from helpers.lab.state import State
@@ -35,7 +35,7 @@ _REINSTALL = "Install the lessons' packages again: `uv sync`, or `pip install -e
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that was tried: what was seen, and what to do if it failed."""
+    """One test: what was seen, and what to do if it failed."""
 
     name: str
     passed: bool
@@ -71,17 +71,17 @@ class Report:
 
 
 def preflight() -> Report:
-    """Try what every lesson needs: a message through MQTT and Kafka, a schema, the packages, the widgets."""
+    """Test what every lesson needs: a message through MQTT and Kafka, a schema, the packages, the widgets."""
     settings = Settings.from_environment()
     return Report((*_services(settings, Silent()), _packages(), _widgets()))
 
 
 def examine(settings: Settings, *, report: Reporter) -> Report:
-    """Try everything `lab doctor` names, starting the lab if it does not run."""
+    """Test everything a lesson needs, starting the lab if it does not run."""
     before = lifecycle.status(settings)
     machine = (_java(), _memory(before), _disk(settings.home), _disk(settings.cache), _ports(before))
     services = tuple(_services(settings, report))
-    return Report((*machine, _packages(), _widgets(), _downloads(settings), *services, *_doors(settings)))
+    return Report((*machine, _packages(), _widgets(), _downloads(settings), *services, *_shared(settings)))
 
 
 def _attempt(name: str, action: Callable[[], str], *, remedy: str) -> Check:
@@ -91,7 +91,7 @@ def _attempt(name: str, action: Callable[[], str], *, remedy: str) -> Check:
         return Check(name=name, passed=False, seen=error.cause, remedy=error.remedy or remedy)
     except KafkaException as error:
         return Check(name=name, passed=False, seen=error.args[0].str(), remedy=remedy)
-    except Exception as error:  # noqa: BLE001  whatever a client raises is the finding
+    except Exception as error:  # noqa: BLE001  any error of a client is a result
         return Check(name=name, passed=False, seen=f"{type(error).__name__}: {error}", remedy=remedy)
 
 
@@ -101,49 +101,53 @@ def _services(settings: Settings, report: Reporter) -> Iterator[Check]:
     except LessonError as error:
         yield Check(name="Services", passed=False, seen=error.cause, remedy=error.remedy)
         return
-    from helpers.lab.services import roundtrips
-
     name = f"{found.ns}hello-doctor-{uuid.uuid4().hex[:8]}"
-    for service, title, action in (
-        ("mqtt", "MQTT round trip", lambda: roundtrips.mqtt_message(found.mqtt, name)),
-        ("kafka", "Kafka round trip", lambda: roundtrips.kafka_record(found.kafka, name)),
-        ("registry", "Schema round trip", lambda: roundtrips.schema(found.registry, name)),
-    ):
-        given = "Check its LAB_* variables, and that you may use names that begin with LAB_NAMESPACE."
-        ours = f"`lab logs {service}` shows what it said."
-        yield _attempt(title, action, remedy=given if service in settings.given else ours)
-    (influxdb,) = (each for each in found.status if each.service.name == "influxdb")
-    absent = "no InfluxDB; only lesson 9 asks for it, and goes on without"
-    yield Check(
-        name="InfluxDB",
-        passed=influxdb.ready or not influxdb.endpoint,
-        seen="answers" if influxdb.ready else influxdb.trouble if influxdb.endpoint else absent,
-        remedy="Check the LAB_INFLUXDB_* variables; without them the lessons go on without InfluxDB.",
-    )
+    for each in found.status:
+        yield _smoke_test(each, name)
 
 
-def _doors(settings: Settings) -> Iterator[Check]:
+def _smoke_test(status: lifecycle.Status, name: str) -> Check:
+    service, endpoint = status.service, status.endpoint
+    if endpoint is None and not service.required:
+        return Check(name=service.title, passed=True, seen=f"not available; only lesson 9 uses {service.title}")
+
+    def action() -> str:
+        if status.problem:
+            raise LessonError(status.problem)
+        began = time.monotonic()
+        seen = service.smoke_test(endpoint, name)
+        return f"{seen} in {(time.monotonic() - began) * 1000:.0f} ms"
+
+    remedy = f"`lab logs {service.name}` shows its log."
+    if status.provider == "given":
+        remedy = f"Check its {service.prefix}* variables, and that you may use names that begin with LAB_NAMESPACE."
+    return _attempt(service.title, action, remedy=remedy)
+
+
+def _shared(settings: Settings) -> Iterator[Check]:
     if State.load(settings.home).shared is None:
         return
     remedy = (
-        "`lab down`, then `lab up --share` with this machine's address of today. (A firewall shows only on another "
-        "machine: try `lab join` there.)"
+        "`lab down`, then `lab up --share ADDRESS` with this machine's present address. (A firewall shows only from "
+        "another machine: try `lab join` there.)"
     )
-    for service, endpoint in sharing.seen_from_outside(settings).items():
-        trouble = probe(endpoint, timeout=5)
-        seen = f"{endpoint.address}: {trouble or 'open, with TLS and the password'}"
-        yield Check(name=f"Shared {service}", passed=not trouble, seen=seen, remedy=remedy)
+    try:
+        for service, problem in sharing.problems(settings).items():
+            seen = problem or "reachable with TLS and the password"
+            yield Check(name=f"Shared {service}", passed=not problem, seen=seen, remedy=remedy)
+    except LessonError as error:
+        yield Check(name="Shared lab", passed=False, seen=error.cause, remedy=error.remedy)
 
 
 def _java() -> Check:
-    # Also where the services run elsewhere: what a lesson breaks runs here.
+    # Even if all services are external: lessons break scratch brokers, which run here.
     return _attempt("Java", lambda: f"{java.NEEDED} or newer: {java.find()}", remedy="")
 
 
 def _downloads(settings: Settings) -> Check:
     lacking = sum(each.size for each in artifacts.missing(artifacts.listed(), settings.cache))
-    # Not a failure: the first lesson that needs them fetches them, where there is a network.
-    seen = f"{lacking / 1e6:.0f} MB are still to come; `lab prefetch` gets them now" if lacking else "all here"
+    # Not a failure: the first start downloads them.
+    seen = f"{lacking / 1e6:.0f} MB are missing; `lab prefetch` downloads them now" if lacking else "complete"
     return Check(name="Downloads", passed=True, seen=seen)
 
 
@@ -153,7 +157,7 @@ def _memory(statuses: list[lifecycle.Status]) -> Check:
     return Check(
         name="Memory",
         passed=free > _NEEDED_MEMORY,
-        seen=f"{free / _GB:.1f} GB for the lab, of which it uses {ours / _GB:.1f}",
+        seen=f"{free / _GB:.1f} GB available, of which the lab uses {ours / _GB:.1f}",
         remedy=f"The lab needs {_NEEDED_MEMORY / _GB:.1f} GB: close other programs.",
     )
 
@@ -165,15 +169,15 @@ def _disk(folder: Path) -> Check:
         name="Disk",
         passed=free > _NEEDED_DISK,
         seen=f"{free / _GB:.1f} GB free in {folder}",
-        remedy=f"Make room, {_NEEDED_DISK / _GB:.0f} GB, or set LAB_HOME and LAB_CACHE to another disk.",
+        remedy=f"Free {_NEEDED_DISK / _GB:.0f} GB, or set LAB_HOME and LAB_CACHE to another disk.",
     )
 
 
 def _ports(statuses: list[lifecycle.Status]) -> Check:
-    wanted = [each.service.port for each in statuses if not each.endpoint]
-    taken = "; ".join(f"{port} is held by {ports.holder(port)}" for port in wanted if not ports.is_free(port))
-    # Not a failure: the lab takes the next free port, and lessons ask it which.
-    seen = f"{taken}; the lab takes the next free one" if taken else "free, or the lab's own"
+    wanted = [each.service.ports[0] for each in statuses if not each.endpoint]
+    taken = "; ".join(f"{port} is used by {ports.holder(port)}" for port in wanted if not ports.is_free(port))
+    # Not a failure: the lab uses the next free port, and lessons get it from the lab.
+    seen = f"{taken}; the lab uses the next free port" if taken else "free, or used by the lab"
     return Check(name="Ports", passed=True, seen=seen)
 
 
@@ -182,7 +186,7 @@ def _wanted() -> list[Requirement]:
     pinned = [Requirement(each) for each in project["dependencies"]]
     if not (Path(sys.prefix) / "conda-meta").is_dir():
         return pinned
-    # In an environment that conda made: environment.yml's ranges. Java is no package of Python's there.
+    # In a conda environment: the ranges of environment.yml, where Java is not a Python package.
     lines = (ROOT / "environment.yml").read_text(encoding="utf-8")
     ranges = {
         each.name: each for each in map(Requirement, re.findall(r"^  - (?:python-)?(\S.*)$", lines, re.MULTILINE))
@@ -198,10 +202,10 @@ def _packages() -> Check:
         try:
             version = importlib.metadata.version(wanted.name)
         except importlib.metadata.PackageNotFoundError:
-            wrong.append(f"{wanted.name} is missing")
+            wrong.append(f"{wanted.name} is not installed")
         else:
-            wrong += [] if version in wanted.specifier else [f"{wanted.name} is {version}, wanted {wanted.specifier}"]
-    return Check(name="Packages", passed=not wrong, seen="; ".join(wrong) or "as tested", remedy=_REINSTALL)
+            wrong += [] if version in wanted.specifier else [f"{wanted.name} is {version}, not {wanted.specifier}"]
+    return Check(name="Packages", passed=not wrong, seen="; ".join(wrong) or "the tested versions", remedy=_REINSTALL)
 
 
 def _widgets() -> Check:

@@ -1,4 +1,4 @@
-"""What people see: text and bars while something takes long, tables in a notebook."""
+"""Messages, progress bars and tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _UNWRAPPED = 200
 
 
 def screen() -> Console:
-    """Return where to print. A terminal wraps lines; a file or a pipe, where somebody may search them, does not."""
+    """Return where to print. Lines are wrapped on a terminal, and not in a file or a pipe, which may be searched."""
     console = Console(highlight=False)
     return console if console.is_terminal or console.is_jupyter else Console(highlight=False, width=_UNWRAPPED)
 
@@ -30,20 +30,20 @@ def html_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 class Reporter(Protocol):
-    """What the lab's functions call while they work; they never print."""
+    """What the lab's functions report to while they work; they do not print."""
 
     def say(self, text: str) -> None:
-        """Tell the user one thing."""
+        """Print one message."""
 
     def bar(self, title: str, *, total: int) -> AbstractContextManager[Callable[[int], None]]:
         """Show a bar of ``total`` bytes; the context gives the function to advance it."""
 
 
 class Silent:
-    """A reporter for tests and for callers that want only the result."""
+    """A reporter that shows nothing."""
 
     def say(self, text: str) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
     @contextmanager
     def bar(self, title: str, *, total: int) -> Iterator[Callable[[int], None]]:  # noqa: ARG002

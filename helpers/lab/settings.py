@@ -1,4 +1,4 @@
-"""What the environment says: where the lab lives, whose names it uses, and which services are given."""
+"""The lab's settings from environment variables: its folders, its namespace, and which services are external."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from platformdirs import user_cache_path
 
 from helpers import topics
 from helpers.errors import ConfigurationError
-from helpers.lab.services.endpoints import Endpoint
-from helpers.lab.services.variables import READERS, Variables
-from helpers.lab.shared import handout
+from helpers.lab import env_file
+from helpers.lab.services.base import Endpoint
+from helpers.lab.services.table import SERVICES
+from helpers.lab.services.variables import Variables
 from helpers.lessons import LESSONS
 from helpers.paths import ROOT
 
@@ -27,10 +28,10 @@ def home(env: Mapping[str, str]) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """One lab. ``ns`` goes in front of every name; ``given`` holds the services somebody else runs.
+    """One lab. ``ns`` goes in front of every name; ``external`` holds the services that the lab does not run.
 
-    ``joined`` says that ``lab join`` gave them. ``any_port`` takes free ports instead of the well-known ones,
-    ``providers`` forces a way to provide a service.
+    ``joined`` says that they are those of a shared lab. ``any_port`` takes free ports instead of the well-known ones,
+    ``providers`` forces the provider of a service.
     """
 
     home: Path
@@ -38,46 +39,49 @@ class Settings:
     ns: str = ""
     any_port: bool = False
     providers: Mapping[str, str] = field(default_factory=dict)
-    given: Mapping[str, Endpoint] = field(default_factory=dict)
+    external: Mapping[str, Endpoint] = field(default_factory=dict)
     joined: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read ``LAB_*`` variables, and below them what ``lab join`` stored.
+        """Read the ``LAB_*`` variables, and for those that are not set, what ``lab join`` stored.
 
         Raises:
             ConfigurationError: A variable is unknown or malformed, or contradicts another.
         """
         env = os.environ if environ is None else environ
         if joined := (file := home(env) / JOINED).is_file():
-            stored, _ = handout.read(file, remedy="`lab leave`, then join again.")
+            stored, _ = env_file.read(file, remedy="`lab leave`, then join again.")
             env = {**stored, **{key: value for key, value in env.items() if value}}
-        variables = {service: Variables(service, env) for service in READERS}
-        given = {service: read(variables[service]) for service, read in READERS.items() if variables[service].given}
-        try:
-            ns = topics.namespace(env.get("LAB_NAMESPACE", ""))
-        except topics.TopicError as error:
-            raise ConfigurationError("LAB_NAMESPACE", error.cause, remedy=error.remedy) from error
-        if ns[:-1] in {word for lesson in LESSONS.values() for word in lesson.owns}:
-            remedy = "Take another one: in front of a name it would look like that lesson's."
-            raise ConfigurationError("LAB_NAMESPACE", f"{ns[:-1]} is a word that a lesson uses", remedy=remedy)
-        if given and not ns:
-            raise ConfigurationError(
-                "LAB_NAMESPACE",
-                f"it is missing. Others may use the services that are given ({', '.join(given)})",
-                remedy="Set it to a word of your own, for example ana. It goes in front of every name that the lessons "
-                "make, and `lab reset` deletes nothing else.",
-            )
+        variables = {name: Variables(each.prefix, each.variables, env) for name, each in SERVICES.items()}
+        external = {name: SERVICES[name].external(each) for name, each in variables.items() if each.external}
+        choices = {name: each.provider(SERVICES[name].providers) for name, each in variables.items()}
         if env.get("LAB_PORTS", "") not in {"", "any"}:
-            raise ConfigurationError(
-                "LAB_PORTS", "only one value means something", remedy="Set it to any, or unset it."
-            )
+            raise ConfigurationError("LAB_PORTS", "its only valid value is any", remedy="Set it to any, or unset it.")
         return cls(
             home=home(env),
             cache=Path(env.get("LAB_CACHE") or user_cache_path("mqtt-and-kafka-lessons", appauthor=False)).absolute(),
-            ns=ns,
+            ns=_namespace(env.get("LAB_NAMESPACE", ""), external),
             any_port=env.get("LAB_PORTS") == "any",
-            providers={service: choice for service, each in variables.items() if (choice := each.provider())},
-            given=given,
-            joined=joined and bool(given),
+            providers={name: choice for name, choice in choices.items() if choice},
+            external=external,
+            joined=joined and bool(external),
         )
+
+
+def _namespace(word: str, external: Mapping[str, Endpoint]) -> str:
+    try:
+        ns = topics.namespace(word)
+    except topics.TopicError as error:
+        raise ConfigurationError("LAB_NAMESPACE", error.cause, remedy=error.remedy) from error
+    if ns[:-1] in {word for lesson in LESSONS.values() for word in lesson.owns}:
+        remedy = "Choose another: in front of a name it would look like that lesson's."
+        raise ConfigurationError("LAB_NAMESPACE", f"{ns[:-1]} is a word that a lesson uses", remedy=remedy)
+    if external and not ns:
+        raise ConfigurationError(
+            "LAB_NAMESPACE",
+            f"it is missing, and others may use the external services ({', '.join(external)}) too",
+            remedy="Set it to a word of your own, for example ana. It goes in front of every name that the lessons "
+            "make, and `lab reset` deletes nothing else.",
+        )
+    return ns

@@ -1,8 +1,9 @@
-"""What the lab remembers between commands: one file in its home, written whole or not at all, behind a lock."""
+"""What the lab stores between commands: one file in its home, replaced atomically, behind a lock."""
 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -11,9 +12,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from helpers.errors import LabBusy, NotWritable
+from helpers.lab.errors import LabBusy, NotWritable
 from helpers.lab.runtime.processes import Process
-from helpers.lab.services.programs import PROGRAMS
+from helpers.lab.runtime.program import Program
+from helpers.lab.services.table import PROGRAMS, SERVICES
 
 _VERSION = 1
 _BUSY_AFTER = 120.0
@@ -30,12 +32,12 @@ class Running:
     ports: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if len(self.ports) != PROGRAMS[self.program].ports:
+        if self.program not in PROGRAMS or len(self.ports) != len(SERVICES[self.service].ports):
             raise ValueError(self.ports)
 
     @property
     def process(self) -> Process:
-        """The process, dead or alive."""
+        """The process, which may have ended."""
         return Process(self.pid, self.started)
 
 
@@ -56,13 +58,14 @@ class State:
         self.services: dict[str, Running] = {}
         self.shared: Shared | None = None
         self.unreadable = False
+        self._recording = threading.Lock()
 
     @classmethod
     def load(cls, home: Path) -> State:
-        """Read the file. A missing one means nothing runs; an unreadable one is put aside and says so.
+        """Read the file. If there is none, nothing runs; one that cannot be read is renamed, and ``unreadable``.
 
         Raises:
-            NotWritable: ``home`` is no folder, or not ours.
+            NotWritable: ``home`` is not a folder, or may not be read.
         """
         state = cls(home)
         try:
@@ -81,8 +84,15 @@ class State:
             state._file.replace(state._file.with_suffix(".unreadable"))
         return state
 
+    def record(self, service: str, program: Program, process: Process, ports: tuple[int, ...]) -> None:
+        """Store a service as soon as its process exists: an interrupted start must not forget it."""
+        running = Running(service=service, program=program.name, pid=process.pid, started=process.started, ports=ports)
+        with self._recording:
+            self.services[service] = running
+            self.save()
+
     def save(self) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file; it is replaced atomically."""
         record: dict[str, Any] = {f"services-v{_VERSION}": [asdict(each) for each in self.services.values()]}
         record["shared"] = asdict(self.shared) if self.shared else None
         draft = self._file.with_suffix(".draft")
@@ -99,7 +109,7 @@ def locked(home: Path, *, seconds: float = _BUSY_AFTER) -> Iterator[State]:
 
     Raises:
         NotWritable: ``home`` cannot be written.
-        LabBusy: Another command held the lock all the time.
+        LabBusy: Another command held the lock for that long.
     """
     lock = FileLock(home / "lock")
     try:

@@ -29,7 +29,7 @@ def timed(env: dict[str, str], *arguments: str) -> float:
 
 def left_running(home: Path) -> int:
     """How many processes that were started below ``home`` live."""
-    folders = [home / name / way for name, service in SERVICES.items() for way in service.ways]
+    folders = [home / name / each.name for name, service in SERVICES.items() for each in service.programs]
     return len(list(processes.started_in(folders)))
 
 

@@ -40,8 +40,8 @@ from helpers.fleet.fleet import Fleet
 from helpers.lab.connect import attach
 from helpers.lab.progress import Silent
 from helpers.lab.runtime import processes
-from helpers.lab.services import clients
-from helpers.lab.services.endpoints import MqttEndpoint
+from helpers.lab.services.mqtt import MqttEndpoint, connected
+from helpers.lab.services.mqtt import client as mqtt_client
 from helpers.lab.shared import join as joining
 from helpers.lab.shared import share as sharing
 
@@ -108,7 +108,7 @@ def compare(settings: lab.Settings, homes: list[dict[str, str]], asked: argparse
     print(f"\n{took:.0f} s on {os.cpu_count()} cores. Cores that each service used on average, its memory afterwards:")
     for title, (seconds, memory) in after.items():
         print(f"  {title:<18}{(seconds - before[title][0]) / took:>6.2f}{memory / 1e6:>8.0f} MB")
-    print(f"The doors afterwards: {sharing.trouble(settings) or 'open'}")
+    print(f"The shared lab afterwards: {sharing.problem(settings) or 'open'}")
 
 
 def busy(settings: lab.Settings) -> dict[str, tuple[float, int]]:
@@ -217,13 +217,13 @@ def over_mqtt(endpoint: MqttEndpoint, name: str, readings: list[bytes], took: di
     """Publish readings to oneself, at a device's pace and then in a burst."""
     ready: queue.Queue[None] = queue.Queue()
     arrived: queue.Queue[float] = queue.Queue()
-    client = clients.mqtt_client(endpoint, name)
+    client = mqtt_client(endpoint, name)
     client.on_connect = lambda client, *_: client.subscribe(f"{name}/#", qos=1)
     client.on_subscribe = lambda *_: ready.put(None)
     client.on_message = lambda *_: arrived.put(time.monotonic())
     client.max_queued_messages_set(0)
     began = time.monotonic()
-    with clients.running(client, endpoint):
+    with connected(client, endpoint):
         ready.get(timeout=WITHIN)
         took["connect"] = time.monotonic() - began
         delays = []

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from helpers.lab.services import clients, endpoints
+from helpers.lab.services import mqtt
 from tests.compose import traces
 from tests.compose.stack import FILE, SERVICES, Stack
 
@@ -37,11 +37,11 @@ def test_compose_accepts_the_file_with_every_profile(new_stack: Callable[[], Sta
 def test_emqx_writes_to_kafka_also_when_the_topic_was_made_again(stack: Stack) -> None:
     stack.up("emqx", profiles=["emqx"])
     kafka = traces.kafka_conf(stack.port["kafka"])
-    emqx: Any = endpoints.local("mqtt", port=stack.port["emqx"], provider="compose")
+    emqx: Any = mqtt.MQTT.local(stack.port["emqx"], "compose")
     for payload in (b"first", b"again"):  # lesson 07 deletes the topic when it begins
         traces.make_topic(kafka, "bridge-emqx")
-        client = clients.mqtt_client(emqx)
-        with clients.running(client, emqx):
+        client = mqtt.client(emqx)
+        with mqtt.connected(client, emqx):
             deadline = time.monotonic() + _WITHIN
             while traces.first_record(kafka, "bridge-emqx", within=2) is None and time.monotonic() < deadline:
                 client.publish("bridge/emqx/G-001", payload, qos=1).wait_for_publish(10)

@@ -13,16 +13,18 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
-from helpers.lab.services import clients, endpoints
+from helpers.lab.services.mqtt import MQTT, connected
+from helpers.lab.services.mqtt import client as mqtt_client
+from helpers.lab.services.registry import REGISTRY
 
 _WITHIN = 30
 
 
 def leave(port: Mapping[str, int], word: str) -> None:
     """Leave a retained message, a record, a schema and a point, all under one name."""
-    mqtt: Any = endpoints.local("mqtt", port=port["mqtt"], provider="compose")
-    client = clients.mqtt_client(mqtt)
-    with clients.running(client, mqtt):
+    mqtt: Any = MQTT.local(port["mqtt"], "compose")
+    client = mqtt_client(mqtt)
+    with connected(client, mqtt):
         client.publish(word, b"kept", qos=1, retain=True).wait_for_publish(_WITHIN)
 
     kafka = kafka_conf(port["kafka"])
@@ -88,19 +90,19 @@ def first_record(conf: dict[str, Any], topic: str, within: float = _WITHIN) -> b
 
 def retained(port: int, topic: str) -> bytes | None:
     """Return a topic's retained message. There is none if a publication after the subscription comes first."""
-    mqtt: Any = endpoints.local("mqtt", port=port, provider="compose")
+    mqtt: Any = MQTT.local(port, "compose")
     arrived: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
-    client = clients.mqtt_client(mqtt)
+    client = mqtt_client(mqtt)
     client.on_connect = lambda client, *_: client.subscribe([(topic, 1), (f"{topic}/end", 1)])
     client.on_subscribe = lambda client, *_: client.publish(f"{topic}/end", b"end", qos=1)
     client.on_message = lambda _client, _data, message: arrived.put((message.topic, bytes(message.payload)))
-    with clients.running(client, mqtt):
+    with connected(client, mqtt):
         name, payload = arrived.get(timeout=_WITHIN)
     return payload if name == topic else None
 
 
 def _registry(port: Mapping[str, int]) -> SchemaRegistryClient:
-    registry: Any = endpoints.local("registry", port=port["registry"], provider="compose")
+    registry: Any = REGISTRY.local(port["registry"], "compose")
     return SchemaRegistryClient(dict(registry.conf))
 
 

@@ -31,8 +31,8 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from helpers import lab
 from helpers.fleet.fleet import Fleet
 from helpers.lab.runtime.ports import any_free
-from helpers.lab.services.endpoints import InfluxEndpoint
-from helpers.lab.services.programs import on_path
+from helpers.lab.runtime.program import on_path
+from helpers.lab.services.influxdb import InfluxEndpoint
 from helpers.paths import DATA, ROOT
 
 PARTITIONS = 3
@@ -50,7 +50,7 @@ sys.path.insert(0, sys.argv[1])
 told = json.loads(sys.argv[2])
 from tests.notebooks import cells
 from helpers.fleet import known_sites
-from helpers.lab.services.endpoints import InfluxEndpoint
+from helpers.lab.services.influxdb import InfluxEndpoint
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from datetime import UTC
 names = {

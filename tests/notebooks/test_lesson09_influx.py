@@ -19,8 +19,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import yaml
 
-from helpers.lab import reset
-from helpers.lab.services.endpoints import InfluxEndpoint
+from helpers.lab.services.base import Names
+from helpers.lab.services.influxdb import INFLUXDB, InfluxEndpoint
 from helpers.paths import ROOT
 from tests.notebooks import cells
 
@@ -147,8 +147,8 @@ def test_a_reset_deletes_the_tables_of_version_3_which_drops_no_measurement(serv
         "DROP": b'{"results":[{"statement_id":0,"error":"This feature is not implemented: DROP MEASUREMENT"}]}',
     }
     url = f"http://127.0.0.1:{server.server_address[1]}"
-    deleted = reset.influxdb(InfluxEndpoint(url=url, provider="given"), lambda name: name.startswith("ana-"))
-    assert deleted == {"measurements": 1}
+    names = Names(owned=lambda name: name.startswith("ana-"))
+    assert INFLUXDB.reset(InfluxEndpoint(url=url, provider="given"), names) == {"measurements": 1}
     table = {"db": "generators", "table": "ana-analysts-readings"}
     assert [seen[2] for seen in server.seen if seen[0] == "DELETE"] == [table]
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
+from helpers.lab.runtime import java, program
 from helpers.lab.runtime.artifacts import listed
-from helpers.lab.services import programs
-from helpers.lab.services.programs import CONF, PROGRAMS, Site
-from helpers.lab.services.table import SERVICES
+from helpers.lab.runtime.program import CONF, Instance
+from helpers.lab.services import kafka, registry
+from helpers.lab.services.table import PROGRAMS, SERVICES
 from helpers.paths import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -54,7 +55,7 @@ def test_the_services_without_a_profile_are_the_labs() -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_is_on_the_labs_port_of_this_machine_only(name: str) -> None:
-    assert [each[:2] for each in published(name)] == [("127.0.0.1", SERVICES[name].port)]
+    assert [each[:2] for each in published(name)] == [("127.0.0.1", SERVICES[name].ports[0])]
 
 
 def test_no_two_services_want_the_same_port() -> None:
@@ -119,26 +120,31 @@ def test_a_container_reads_the_labs_configuration_file(name: str, file: str) -> 
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Instance:
     """Where a program of the lab's own would be prepared, on a machine that has every part."""
-    monkeypatch.setattr(programs, "on_path", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(programs.java, "find", lambda: Path("/usr/bin/java"))
-    monkeypatch.setattr(programs, "_format", lambda *_: None)
-    monkeypatch.setattr(programs.artifacts, "unpacked", lambda *_: tmp_path)
-    return Site(folder=tmp_path, cache=tmp_path, ports=(1, 2))
+    monkeypatch.setattr(program, "on_path", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(java, "find", lambda: Path("/usr/bin/java"))
+    monkeypatch.setattr(kafka, "_format", lambda *_: None)
+    monkeypatch.setattr(registry.artifacts, "unpacked", lambda *_: tmp_path)
+    return Instance(folder=tmp_path, cache=tmp_path, ports=(1, 2))
 
 
-def test_kafka_gets_from_compose_what_the_lab_adds_to_the_file(site: Site) -> None:
-    command = PROGRAMS["kafka"].command(site)
-    own = properties((site.folder / "kafka.properties").read_text(encoding="utf-8").split("# Added by the lab.")[1])
+def added(instance: Instance, file: str) -> str:
+    """What the lab adds to a configuration file."""
+    return (instance.folder / file).read_text(encoding="utf-8").split("# Added by the lab.")[1]
+
+
+def test_kafka_gets_from_compose_what_the_lab_adds_to_the_file(instance: Instance) -> None:
+    command = PROGRAMS["kafka"].command(instance)
+    own = properties(added(instance, "kafka.properties"))
     assert as_properties(ALL["kafka"]["environment"]).keys() == own.keys()
     heap = ALL["kafka"]["environment"]["KAFKA_HEAP_OPTS"].split()
     assert set(heap) <= set(command)
 
 
-def test_the_registry_gets_from_compose_what_the_lab_adds_to_the_file(site: Site) -> None:
-    command = PROGRAMS["apicurio"].command(site)
-    own = properties((site.folder / "apicurio.properties").read_text(encoding="utf-8").split("# Added by the lab.")[1])
+def test_the_registry_gets_from_compose_what_the_lab_adds_to_the_file(instance: Instance) -> None:
+    command = PROGRAMS["apicurio"].command(instance)
+    own = properties(added(instance, "apicurio.properties"))
     environment = ALL["registry"]["environment"]
     # Hosts and ports are the container's own, where nobody else wants them.
     assert [key for key in own if not key.startswith("quarkus.")] == ["apicurio.datasource.url"]
@@ -146,9 +152,9 @@ def test_the_registry_gets_from_compose_what_the_lab_adds_to_the_file(site: Site
     assert set(environment["JAVA_OPTS_APPEND"].split()) <= set(command)
 
 
-def test_mosquitto_gets_in_a_container_what_the_lab_adds_to_the_file(site: Site) -> None:
-    PROGRAMS["mosquitto"].command(site)
-    own = (site.folder / "mosquitto.conf").read_text(encoding="utf-8").split("# Added by the lab.")[1]
+def test_mosquitto_gets_in_a_container_what_the_lab_adds_to_the_file(instance: Instance) -> None:
+    PROGRAMS["mosquitto"].command(instance)
+    own = added(instance, "mosquitto.conf")
     inside = (CONF / "mosquitto.docker.conf").read_text(encoding="utf-8")
     settings = {line.split()[0] for line in inside.splitlines() if line and not line.startswith("#")}
     # The container's user is in docker-compose.yml.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.errors import ConfigurationError
-from helpers.lab.reset import owner
+from helpers.lab.reset import names
 from helpers.lessons import LESSONS, Lesson, find
 from helpers.topics import namespace
 
@@ -35,8 +35,8 @@ def test_a_lesson_owns_nothing_else(name: str) -> None:
 )
 def test_the_namespace_ana_ends_where_another_begins(name: str) -> None:
     assert not LESSON.owned(name, "ana-")
-    assert not owner("ana-", LESSON, alone=False)(name)
-    assert not owner("ana-", None, alone=False)(name)
+    assert not names("ana-", LESSON, alone=False).owned(name)
+    assert not names("ana-", None, alone=False).owned(name)
 
 
 NAMESPACES = st.from_regex(r"[a-z][a-z0-9]{0,19}", fullmatch=True)
@@ -45,13 +45,13 @@ NAMESPACES = st.from_regex(r"[a-z][a-z0-9]{0,19}", fullmatch=True)
 @given(NAMESPACES, NAMESPACES, st.sampled_from(WORDS))
 def test_no_learner_owns_another_learners_names(one: str, other: str, word: tuple[str, str]) -> None:
     for alone in (True, False):
-        mine = owner(namespace(one), None, alone=alone)
+        mine = names(namespace(one), None, alone=alone).owned
         assert mine(f"{namespace(other)}{word[1]}") == (one == other)
         assert not mine(word[1])
 
 
 def test_alone_and_without_a_namespace_everything_goes_but_what_is_the_brokers_own() -> None:
-    mine = owner("", None, alone=True)
+    mine = names("", None, alone=True).owned
     assert mine("anything")
     assert not mine("__consumer_offsets")
     assert not mine("_schemas")
@@ -59,13 +59,13 @@ def test_alone_and_without_a_namespace_everything_goes_but_what_is_the_brokers_o
 
 
 def test_among_others_only_what_lessons_own_goes() -> None:
-    mine = owner("", None, alone=False)
+    mine = names("", None, alone=False).owned
     assert mine("hello")
     assert not mine("production-orders")
 
 
 def test_one_lesson_takes_only_its_own() -> None:
-    mine = owner("", LESSON, alone=True)
+    mine = names("", LESSON, alone=True).owned
     assert mine("tank-1")
     assert not mine("hello")
 

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from helpers import lab
-from helpers.errors import LabError
-from helpers.lab.runtime import launch as starting
-from helpers.lab.runtime import processes
+from helpers.lab.errors import LabError
+from helpers.lab.runtime import launch, processes
 from helpers.paths import ROOT
 
 MODULES = sorted((ROOT / "helpers").rglob("*.py"))
@@ -128,8 +127,8 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> None:
         pytest.fail("nothing may be downloaded for a Kafka that will not start")
 
-    monkeypatch.setattr(starting.artifacts, "fetch", never)
-    monkeypatch.setattr(starting.sys, "platform", "win32")
+    monkeypatch.setattr(launch.artifacts, "fetch", never)
+    monkeypatch.setattr(launch.sys, "platform", "win32")
 
 
 @pytest.mark.usefixtures("windows")

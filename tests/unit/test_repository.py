@@ -46,12 +46,12 @@ CHECKS_LINES = 300
 # Lines of code a folder may have; comments, docstrings and blank lines cost nothing. A budget is not raised to pass
 # this test: what does not fit is too big, or belongs into a lesson.
 BUDGETS = {
-    ".": 330,
+    ".": 330 - 66,  # the lab's errors moved to the lab, with their lines
     "fleet": 420,
     "relay": 240,
     "figures": 600,
-    "lab": 1820,
-    "lab/shared": 330,
+    "lab": 1820 + 66 + 60,
+    "lab/shared": 330 - 60,  # its file format and its settings are the lab's
     "lab/scratch": 550,
     "bridge": 1100 + 600,
     "checks": 1790,

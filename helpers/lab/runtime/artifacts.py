@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from helpers.errors import ChecksumError, DownloadError, NotWritable
+from helpers.lab.errors import ChecksumError, DownloadError, NotWritable
 
 _LIST = Path(__file__).parent.parent / "conf" / "artifacts.txt"
 _AT_ONCE = 6

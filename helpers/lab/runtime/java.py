@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from helpers.errors import JavaMissing
+from helpers.lab.errors import JavaMissing
 
 NEEDED = 21
 _VERSION = re.compile(r'version "(\d+)')

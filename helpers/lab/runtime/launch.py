@@ -7,14 +7,12 @@ import sys
 import time
 from collections.abc import Sequence
 
-from helpers.errors import LabError, NotWritable, ServiceDied, ServiceNotReady
+from helpers.lab.errors import LabError, NotWritable, ServiceDied, ServiceNotReady
 from helpers.lab.progress import Reporter
 from helpers.lab.runtime import artifacts, processes
-from helpers.lab.runtime.processes import Process, tail
-from helpers.lab.services import endpoints
-from helpers.lab.services.probes import QUESTION, probe
-from helpers.lab.services.programs import PROGRAMS, Program, Site
-from helpers.lab.services.table import Service
+from helpers.lab.runtime.processes import Process
+from helpers.lab.runtime.program import Instance, Program
+from helpers.lab.services.base import E, Service
 from helpers.lab.settings import Settings
 
 _POLL = 0.05
@@ -41,46 +39,47 @@ def prepare(programs: Sequence[Program], settings: Settings, report: Reporter) -
             artifacts.fetch(lacking, settings.cache, advance=advance)
 
 
-def launch(program: Program, site: Site, *, owned: bool = False) -> Process:
-    """Write the program's configuration and start it; ``owned``: for this Python alone.
+def launch(program: Program, instance: Instance, *, owned: bool = False, new_log: bool = False) -> Process:
+    """Write the program's configuration and start it.
+
+    ``owned``: it ends with this Python. ``new_log``: its log begins anew; the one from before is kept beside it.
 
     Raises:
         NotWritable: Its folder cannot be written.
         LabError: The program is not there, or does not begin.
     """
     try:
-        site.folder.mkdir(parents=True, exist_ok=True)
-        command = program.command(site)
+        instance.folder.mkdir(parents=True, exist_ok=True)
+        if new_log and instance.log.exists():
+            instance.log.replace(instance.log.with_name("log-before.txt"))
+        command = program.command(instance)
     except OSError as error:
-        raise NotWritable(site.folder, reason=error.strerror or str(error)) from error
+        raise NotWritable(instance.folder, reason=error.strerror or str(error)) from error
     except subprocess.SubprocessError as error:  # a tool that prepares it failed, or took too long
         raise LabError(f"{program.title} could not be prepared: {error}.", remedy=_DOCTOR) from error
     try:
-        return processes.start(command, log=site.log, folder=site.folder, owned=owned)
+        return processes.start(command, log=instance.log, folder=instance.folder, owned=owned)
     except OSError as error:
         raise LabError(f"{program.title} could not be started: {error}.", remedy=_DOCTOR) from error
 
 
-def await_ready(service: Service, way: str, site: Site, process: Process) -> None:
+def await_ready(service: Service[E], program: Program, instance: Instance, process: Process) -> None:
     """Return once the process answers its probe.
 
     Raises:
         ServiceDied: The process ended; at once, with the end of its log.
         ServiceNotReady: It lives, but did not answer before the deadline.
     """
-    title = PROGRAMS[way].title
-    endpoint = endpoints.local(service.name, port=site.ports[0], provider=way)
+    title = program.title
+    endpoint = service.local(instance.ports[0], program.name)
     deadline = time.monotonic() + service.deadline
     while True:
-        trouble = probe(endpoint)
+        problem = service.problem(endpoint)
         # Asked after the probe: whatever answers on the port of a dead process is not ours.
         if not process.alive():
-            raise ServiceDied(title, exit_code=process.exit_code(), log=site.log, log_tail=tail(site.log))
-        if not trouble:
+            raise ServiceDied(title, exit_code=process.exit_code(), log=instance.log)
+        if not problem:
             return
         if time.monotonic() > deadline:
-            question = QUESTION[service.name]
-            raise ServiceNotReady(
-                title, seconds=service.deadline, probe=question, log=site.log, log_tail=tail(site.log)
-            )
+            raise ServiceNotReady(title, seconds=service.deadline, problem=problem, log=instance.log)
         time.sleep(_POLL)

@@ -1,4 +1,4 @@
-"""TCP ports, on the loopback interface if nothing else is said: which are free, and who holds the others."""
+"""TCP ports, by default on the loopback interface: which are free, and which program holds the others."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import socket
 
 import psutil
 
-from helpers.lab.services.endpoints import LOOPBACK
-
+LOOPBACK = "127.0.0.1"
 _TRIES = 200
 # Below those that Linux (from 32768), macOS and Windows (from 49152) give to connections that go out: one of those may
 # be gone before the server that it was meant for has started, or while that is stopped for a moment.

@@ -1,1 +1,1 @@
-"""Private brokers for lessons and tests that break things."""
+"""Scratch brokers for lessons and tests that break things."""

@@ -1,4 +1,4 @@
-"""Private brokers for lessons and tests that break things: own port, own folder, gone afterwards."""
+"""Scratch brokers for lessons and tests that break things: own port, own folder, deleted afterwards."""
 
 from __future__ import annotations
 
@@ -7,44 +7,40 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self
 
-from helpers.errors import ConfigurationError, LabError
+from helpers.errors import ConfigurationError
+from helpers.lab.errors import LabError
 from helpers.lab.progress import OnScreen
-from helpers.lab.runtime import launch as starting
-from helpers.lab.runtime import ports, processes
+from helpers.lab.providers import provider as default_provider
+from helpers.lab.runtime import launch, ports, processes
 from helpers.lab.runtime.processes import Process
-from helpers.lab.services import endpoints
-from helpers.lab.services import table as services
-from helpers.lab.services.endpoints import (
-    Endpoint,
-    InfluxEndpoint,
-    KafkaEndpoint,
-    Masked,
-    MqttEndpoint,
-    RegistryEndpoint,
-)
-from helpers.lab.services.programs import PROGRAMS, Site
+from helpers.lab.runtime.program import Instance, Program
+from helpers.lab.services.base import E, MaskedConfig, Service
+from helpers.lab.services.influxdb import INFLUXDB, InfluxEndpoint
+from helpers.lab.services.kafka import KAFKA
+from helpers.lab.services.mqtt import MQTT, MqttEndpoint
+from helpers.lab.services.registry import REGISTRY
 from helpers.lab.services.table import SERVICES
 from helpers.lab.settings import Settings
 
-T = TypeVar("T", bound=Endpoint)
-
 
 class Scratch:
-    """A broker of one's own. Use it as a context manager, or call :meth:`start` and :meth:`close`.
+    """A broker for this Python alone. Use it as a context manager, or call :meth:`start` and :meth:`close`.
 
-    It can be killed, stopped, frozen and started again on the same port with the same data. What was not closed is
-    closed when Python ends; if that was killed, by the next private broker or by ``lab down``.
+    It can be killed, stopped, frozen and started again on the same port with the same data. If it is not closed, it
+    ends with Python; if Python was killed, the next scratch broker or ``lab down`` ends it.
     """
 
-    def __init__(self, service: str, *, program: str, settings: Settings, options: Mapping[str, object]) -> None:
-        self.provider = program
-        self._service = SERVICES[service]
-        self._program = PROGRAMS[program]
+    def __init__(
+        self, service: Service[Any], program: Program, settings: Settings, options: Mapping[str, object]
+    ) -> None:
+        self.provider = program.name
+        self._service = service
+        self._program = program
         self._settings = settings
         self._options = options
-        self._site: Site | None = None
+        self._instance: Instance | None = None
         self._process: Process | None = None
 
     def __enter__(self) -> Self:
@@ -57,19 +53,19 @@ class Scratch:
         """Start the broker, or start it again after :meth:`kill` or :meth:`stop`. Returns once it is ready."""
         if self._process is not None and self._process.alive():
             return self
-        starting.prepare([self._program], self._settings, OnScreen())
-        if self._site is None:
+        launch.prepare([self._program], self._settings, OnScreen())
+        if self._instance is None:
             sweep()
             folder = Path(tempfile.mkdtemp(prefix=f"scratch-{self.provider}-"))
-            chosen = tuple(ports.any_free() for _ in range(self._program.ports))
-            self._site = Site(folder=folder, cache=self._settings.cache, ports=chosen, settings=self._options)
+            chosen = tuple(ports.any_free() for _ in self._service.ports)
+            self._instance = Instance(folder=folder, cache=self._settings.cache, ports=chosen, settings=self._options)
             atexit.register(self.close)
         try:
-            self._process = starting.launch(self._program, self._site, owned=True)
-            starting.await_ready(self._service, self.provider, self._site, self._process)
+            self._process = launch.launch(self._program, self._instance, owned=True)
+            launch.await_ready(self._service, self._program, self._instance, self._process)
         except LabError:
             if self._process is not None:
-                self._process.kill()  # its log stays until Python ends: the error names it
+                self._process.kill()  # its log stays until Python ends, since the error names it
             raise
         except BaseException:
             self.close()
@@ -80,13 +76,13 @@ class Scratch:
         """End the broker and delete its data."""
         if self._process is not None:
             self._process.kill()
-        if self._site is not None:
-            shutil.rmtree(self._site.folder, ignore_errors=True)
-        self._process = self._site = None
+        if self._instance is not None:
+            shutil.rmtree(self._instance.folder, ignore_errors=True)
+        self._process = self._instance = None
         atexit.unregister(self.close)
 
     def kill(self) -> None:
-        """SIGKILL: the broker ends without a goodbye, as in a power cut."""
+        """SIGKILL: the broker ends at once, as in a power cut."""
         self._running.kill()
 
     def stop(self) -> None:
@@ -98,7 +94,7 @@ class Scratch:
         self._alive.freeze()
 
     def thaw(self) -> None:
-        """SIGCONT: the broker goes on where it was frozen."""
+        """SIGCONT: the broker continues where it was frozen."""
         self._alive.thaw()
 
     @property
@@ -108,28 +104,28 @@ class Scratch:
 
     @property
     def log(self) -> Path:
-        """The file with what the broker printed."""
-        return self._place.log
+        """The broker's log file."""
+        return self._started.log
 
     @property
     def mqtt(self) -> MqttEndpoint:
         """The address of an MQTT scratch broker, as ``here.mqtt``."""
-        return self._endpoint(MqttEndpoint)
+        return self._endpoint(MQTT)
 
     @property
-    def kafka(self) -> Masked:
+    def kafka(self) -> MaskedConfig:
         """The client configuration of a Kafka scratch broker, as ``here.kafka``."""
-        return self._endpoint(KafkaEndpoint).conf
+        return self._endpoint(KAFKA).conf
 
     @property
-    def registry(self) -> Masked:
+    def registry(self) -> MaskedConfig:
         """The client configuration of a scratch schema registry, as ``here.registry``."""
-        return self._endpoint(RegistryEndpoint).conf
+        return self._endpoint(REGISTRY).conf
 
     @property
     def influxdb(self) -> InfluxEndpoint:
         """The address of a scratch InfluxDB, as ``here.influxdb``."""
-        return self._endpoint(InfluxEndpoint)
+        return self._endpoint(INFLUXDB)
 
     @property
     def _running(self) -> Process:
@@ -140,38 +136,38 @@ class Scratch:
     @property
     def _alive(self) -> Process:
         if not self._running.alive():
-            raise LabError(f"This scratch {self._service.title} does not run any more.", remedy="Call its start().")
+            raise LabError(f"This scratch {self._service.title} is not running any more.", remedy="Call its start().")
         return self._running
 
     @property
-    def _place(self) -> Site:
-        if self._site is None:
+    def _started(self) -> Instance:
+        if self._instance is None:
             raise LabError(f"This scratch {self._service.title} is not started.", remedy="Call its start() first.")
-        return self._site
+        return self._instance
 
-    def _endpoint(self, kind: type[T]) -> T:
-        endpoint = endpoints.local(self._service.name, port=self._place.ports[0], provider=self.provider)
-        if not isinstance(endpoint, kind):
-            raise LabError(f"This scratch broker is a {self._service.title}.", remedy=f"Use its .{self._service.name}.")
-        return endpoint
+    def _endpoint(self, service: Service[E]) -> E:
+        if service.name != self._service.name:
+            title, name = self._service.title, self._service.name
+            raise LabError(f"This scratch service is not a {service.title} but {title}.", remedy=f"Use its .{name}.")
+        return service.local(self._started.ports[0], self.provider)
 
 
 def sweep() -> None:
-    """End private brokers whose Python is gone, and delete their data."""
+    """End scratch brokers whose Python is gone, and delete their data."""
     for folder, process in processes.orphans():
         process.kill()
-        if folder.name.startswith("scratch-"):  # the process says where it was begun, and may be anybody's
+        if folder.name.startswith("scratch-"):  # the folder comes from the process, which may be anyone's
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def scratch(service: str, *, provider: str | None = None, **settings: object) -> Scratch:
-    """Make a private broker: ``with lab.scratch("mqtt", max_queued_messages=100) as broker``.
+    """Make a scratch broker: ``with lab.scratch("mqtt", max_queued_messages=100) as broker``.
 
     Args:
         service: ``mqtt``, ``kafka``, ``registry`` or ``influxdb``.
-        provider: The program, for example ``mosquitto`` or ``artemis``. By default what the lab itself would start,
-            whoever provides the lab's own service: nobody shares a scratch broker.
-        **settings: Lines of the program's own configuration, the last word over the lab's.
+        provider: The program, for example ``mosquitto`` or ``artemis``. By default the one that the lab itself would
+            start, even if the lab's own service is external or a container.
+        **settings: Lines of the program's own configuration. They override the lab's.
 
     Raises:
         ConfigurationError: There is no such service or program.
@@ -181,13 +177,12 @@ def scratch(service: str, *, provider: str | None = None, **settings: object) ->
         raise ConfigurationError(
             "lab.scratch", f"there is no service {service!r}", remedy=f"Use {', '.join(SERVICES)}."
         )
-    ways = SERVICES[service].ways
+    programs = {program.name: program for program in SERVICES[service].programs}
     if provider is None:
-        forced = {name: way for name, way in lab.providers.items() if way in {"native", "embedded"}}
-        alone = Settings(home=lab.home, cache=lab.cache, providers=forced)
-        provider = services.provider(SERVICES[service], alone, composed=frozenset())
-    if provider not in ways:
-        raise ConfigurationError(
-            "lab.scratch", f"{provider!r} does not provide {service}", remedy=f"Use {' or '.join(ways)}, if installed."
-        )
-    return Scratch(service, program=provider, settings=lab, options=settings)
+        forced = {name: each for name, each in lab.providers.items() if each in {"native", "embedded"}}
+        local = Settings(home=lab.home, cache=lab.cache, providers=forced)
+        provider = default_provider(SERVICES[service], local, composed=frozenset())
+    if provider not in programs:
+        remedy = f"Use {' or '.join(programs)}, if installed."
+        raise ConfigurationError("lab.scratch", f"{provider!r} does not provide {service}", remedy=remedy)
+    return Scratch(SERVICES[service], programs[provider], lab, settings)

@@ -1,1 +1,1 @@
-"""The services of the lab, one module each."""
+"""The services of the lab, one module each, and the table of them."""

@@ -1,1 +1,1 @@
-"""One lab for a whole room: sharing it, and joining it."""
+"""One lab for many learners: sharing it, and joining it."""

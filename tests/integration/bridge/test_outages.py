@@ -11,7 +11,7 @@ import pytest
 
 from helpers import lab
 from helpers.bridge import Bridge
-from helpers.lab.services.programs import on_path
+from helpers.lab.runtime.program import on_path
 from tests.integration.bridge.support import Bench, Program, wait_until
 
 MESSAGES = 2_000

@@ -16,7 +16,7 @@ import trustme
 from helpers import lab
 from helpers.bridge import Bridge, BridgeError
 from helpers.lab.runtime import ports
-from helpers.lab.services.programs import on_path
+from helpers.lab.runtime.program import on_path
 from tests.integration.bridge.support import Bench, wait_until
 
 

@@ -233,7 +233,7 @@ def test_a_client_of_the_old_version_gets_its_answer_as_a_reason_code_too(here: 
 @pytest.fixture
 def scratch_mosquitto(lab_env: dict[str, str]) -> AbstractContextManager[Any]:
     from helpers import lab
-    from helpers.lab.services.programs import on_path
+    from helpers.lab.runtime.program import on_path
 
     assert lab_env
     if not on_path("mosquitto"):

@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from helpers.checks import Watch, lesson09
 from helpers.fleet import Fault, Fleet, Reading
 from helpers.lab.runtime import ports
-from helpers.lab.services.endpoints import InfluxEndpoint
+from helpers.lab.services.influxdb import InfluxEndpoint
 from tests.integration.checks.speaking import Unique
 
 FRAME = struct.pack(">bI", 0, 1)

@@ -18,7 +18,7 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from helpers import lessons
 from helpers.lab import doctor
 from helpers.lab.runtime import artifacts, ports
-from helpers.lab.services import clients
+from helpers.lab.services import mqtt
 from helpers.lab.settings import Settings
 
 Command = Callable[..., CompletedProcess[str]]
@@ -33,7 +33,7 @@ SCHEMA = Schema('{"type": "object", "properties": {"fuel": {"type": "number"}}}'
         (["logs", "teapot"], "is not one of"),
         (["prefetch", "--to", "x", "--from", "."], "contradict each other"),
         (["simulate", "--rate", "0"], "Use more than 0"),
-        (["simulate", "--topic", "a/#"], "no + and no #"),
+        (["simulate", "--topic", "a/#"], "Leave out + and #"),
         (["bridge", "--from", "a/{b"], "names no level device"),
     ],
 )
@@ -148,8 +148,8 @@ def _make(here: Any, ns: str, word: str) -> None:
     consumer.commit(offsets=[TopicPartition(topic, 0, 1)], asynchronous=False)
     consumer.close()
     SchemaRegistryClient({**here.registry}).register_schema(f"{topic}-value", SCHEMA)
-    client = clients.mqtt_client(here.mqtt, f"{ns}{word}-maker")
-    with clients.running(client, here.mqtt):
+    client = mqtt.client(here.mqtt, f"{ns}{word}-maker")
+    with mqtt.connected(client, here.mqtt):
         client.publish(f"{ns}{word}/state", b"on", qos=1, retain=True).wait_for_publish(20)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import jgo.maven._core as maven
 import pytest
 
-from helpers.errors import ChecksumError, DownloadError, NotWritable
+from helpers.lab.errors import ChecksumError, DownloadError, NotWritable
 from helpers.lab.runtime import artifacts, ports
 from helpers.lab.runtime.artifacts import Artifact
 

@@ -33,7 +33,7 @@ from helpers import lab
 from helpers.lab import doctor
 from helpers.lab.progress import Silent
 from helpers.lab.runtime import ports, processes
-from helpers.lab.services.programs import on_path
+from helpers.lab.runtime.program import on_path
 
 USER, PASSWORD = "ana", "open sesame"
 

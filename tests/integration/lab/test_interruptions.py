@@ -24,20 +24,20 @@ from paho.mqtt.properties import Properties
 
 from helpers import lab, lessons
 from helpers.cli import main as cli
-from helpers.errors import DownloadError, LabError
-from helpers.lab import lifecycle, reset
-from helpers.lab.runtime import artifacts, processes
-from helpers.lab.runtime import launch as starting
+from helpers.lab.errors import DownloadError, LabError
+from helpers.lab.runtime import artifacts, launch, processes
 from helpers.lab.runtime.artifacts import Artifact
-from helpers.lab.services import clients
-from helpers.lab.services import table as services
+from helpers.lab.services import mqtt
+from helpers.lab.services.base import Names
+from helpers.lab.services.mqtt import MQTT
+from helpers.lab.services.table import SERVICES
 
 LAB = str(Path(sys.executable).with_name("lab"))
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="by design: signals are a POSIX idea")
 
 
 def started_here(home: Path) -> list[int]:
-    folders = [home / name / way for name, service in services.SERVICES.items() for way in service.ways]
+    folders = [home / name / each.name for name, service in SERVICES.items() for each in service.programs]
     return [process.pid for _, process in processes.started_in(folders)]
 
 
@@ -106,7 +106,7 @@ def test_an_interrupted_up_forgets_nothing(own_env: dict[str, str], own: lab.Set
     assert not started_here(own.home)
 
 
-def test_a_private_broker_of_a_killed_kernel_is_ended(lab_env: dict[str, str]) -> None:
+def test_a_scratch_broker_of_a_killed_kernel_is_ended(lab_env: dict[str, str]) -> None:
     script = 'from helpers import lab; broker = lab.scratch("mqtt").start(); print(broker.pid, flush=True); input()'
     with subprocess.Popen(
         [sys.executable, "-c", script], env=lab_env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -125,24 +125,24 @@ def test_a_private_broker_of_a_killed_kernel_is_ended(lab_env: dict[str, str]) -
 def test_a_service_that_fails_does_not_make_the_lab_forget_the_others(
     own: lab.Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = starting.launch
+    real = launch.launch
     other = threading.Event()
 
-    def launch(program: Any, site: Any) -> processes.Process:
+    def failing(program: Any, instance: Any, **options: Any) -> processes.Process:
         if program.name == "kafka":
             assert other.wait(60)
             raise LabError("Kafka could not be started.")
-        process = real(program, site)
+        process = real(program, instance, **options)
         other.set()
         return process
 
     with monkeypatch.context() as patch:
-        patch.setattr(lifecycle.starting, "launch", launch)
+        patch.setattr(launch, "launch", failing)
         with pytest.raises(LabError, match="Kafka could not"):
             lab.up(own, only=["kafka", "mqtt"])
     statuses = {each.service.name: each for each in lab.status(own)}
     assert statuses["mqtt"].ready
-    assert statuses["kafka"].trouble == "not running"
+    assert statuses["kafka"].problem == "not running"
     repaired = {each.service.name: each for each in lab.up(own, only=["kafka", "mqtt"])}
     assert repaired["kafka"].ready
     assert repaired["mqtt"].pid == statuses["mqtt"].pid
@@ -187,16 +187,17 @@ def test_reset_ends_the_sessions_that_a_lesson_left(here: Any, unique: Callable[
     for_an_hour = Properties(PacketTypes.CONNECT)
     for_an_hour.SessionExpiryInterval = 3600
     answers: list[bool] = []
-    client = clients.mqtt_client(here.mqtt, name)
+    client = mqtt.client(here.mqtt, name)
     client.on_connect = lambda _c, _d, flags, *_: answers.append(flags.session_present)
-    with clients.running(client, here.mqtt, clean_start=False, properties=for_an_hour):
+    with mqtt.connected(client, here.mqtt, clean_start=False, properties=for_an_hour):
         deadline = time.monotonic() + 30
         while not answers:
             assert time.monotonic() < deadline
             time.sleep(0.02)
     assert answers == [False]
-    assert reset.sessions(here.mqtt, [name]) == {"sessions": 1}
-    assert reset.sessions(here.mqtt, [name]) == {"sessions": 0}
+    names = Names(owned=lambda _: False, filters=[f"{name}/#"], sessions=[name])
+    assert MQTT.reset(here.mqtt, names)["sessions"] == 1
+    assert MQTT.reset(here.mqtt, names)["sessions"] == 0
 
 
 class Trickle(BaseHTTPRequestHandler):

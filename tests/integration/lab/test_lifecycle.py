@@ -20,13 +20,12 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from helpers import lab
-from helpers.errors import LabBusy, LabError, NotWritable, ServiceDied, ServiceNotReady
 from helpers.lab import lifecycle, state
+from helpers.lab.errors import LabBusy, LabError, NotWritable, ServiceDied, ServiceNotReady
 from helpers.lab.lifecycle import Status
-from helpers.lab.runtime import launch as starting
-from helpers.lab.runtime import processes
-from helpers.lab.services import table as services
-from helpers.lab.services.programs import PROGRAMS, Site
+from helpers.lab.runtime import launch, processes
+from helpers.lab.runtime.program import Instance, on_path
+from helpers.lab.services.table import PROGRAMS, SERVICES
 
 MQTT = ["mqtt"]
 LAB = str(Path(sys.executable).with_name("lab"))
@@ -38,7 +37,7 @@ def by_name(statuses: list[Status]) -> dict[str, Status]:
 
 def started_here(home: Path) -> list[int]:
     """The pids of everything that was started below a lab's home and lives."""
-    folders = [home / name / way for name, service in services.SERVICES.items() for way in service.ways]
+    folders = [home / name / each.name for name, service in SERVICES.items() for each in service.programs]
     return [process.pid for _, process in processes.started_in(folders)]
 
 
@@ -96,14 +95,13 @@ def test_a_port_that_is_taken_is_named_with_its_holder(
     ) as other:
         try:
             taken = int(other.stdout.readline())
-            usual = dataclasses.replace(services.SERVICES["mqtt"], port=taken)
-            monkeypatch.setitem(lifecycle.SERVICES, "mqtt", usual)
+            monkeypatch.setitem(SERVICES, "mqtt", dataclasses.replace(SERVICES["mqtt"], ports=(taken,)))
             found = by_name(lab.up(settings, report=told, only=MQTT))["mqtt"]
         finally:
             other.kill()
     assert found.ready
     assert found.endpoint.port > taken
-    assert re.search(rf"port {taken} is held by \S+ \(pid {other.pid}\)", told.text)
+    assert re.search(rf"port {taken} is used by \S+ \(pid {other.pid}\)", told.text)
     assert f"so it listens on {found.endpoint.port}" in told.text
 
 
@@ -136,7 +134,7 @@ def test_a_state_file_from_before_a_restart_is_not_believed(own: lab.Settings) -
             service="mqtt", program=first.provider, pid=os.getpid(), started=1.0, ports=(first.endpoint.port,)
         )
         stale.save()
-    assert "died" in by_name(lab.status(own, only=MQTT))["mqtt"].trouble
+    assert "died" in by_name(lab.status(own, only=MQTT))["mqtt"].problem
     second = by_name(lab.up(own, only=MQTT))["mqtt"]
     assert second.ready
     assert second.pid != os.getpid()
@@ -147,14 +145,14 @@ def test_an_unreadable_state_file_is_put_aside_and_no_process_forgotten(own: lab
     (own.home / "state.json").write_text("{", encoding="utf-8")
     second = by_name(lab.up(own, report=told, only=MQTT))["mqtt"]
     assert second.ready
-    assert "state file was unreadable" in told.text
+    assert "state file could not be read" in told.text
     assert (own.home / "state.unreadable").exists()
     assert not psutil.pid_exists(first.pid) or psutil.Process(first.pid).status() == psutil.STATUS_ZOMBIE
     assert started_here(own.home) == [second.pid]
 
 
 def test_a_service_that_dies_at_its_start_shows_the_end_of_its_log() -> None:
-    if not services.on_path("mosquitto"):
+    if not on_path("mosquitto"):
         pytest.skip("Mosquitto is not installed")
     broker = lab.scratch("mqtt", provider="mosquitto", no_such_setting="yes")
     with pytest.raises(ServiceDied, match="no_such_setting") as caught:
@@ -167,24 +165,24 @@ def test_a_service_that_dies_at_its_start_shows_the_end_of_its_log() -> None:
 
 
 def test_a_service_that_never_answers_is_given_up(tmp_path: Path) -> None:
-    service = dataclasses.replace(services.SERVICES["mqtt"], deadline=0.3)
-    site = Site(folder=tmp_path, cache=tmp_path, ports=(1,))
-    process = processes.start([sys.executable, "-c", "import time; time.sleep(60)"], log=site.log, folder=tmp_path)
+    service = dataclasses.replace(SERVICES["mqtt"], deadline=0.3)
+    instance = Instance(folder=tmp_path, cache=tmp_path, ports=(1,))
+    process = processes.start([sys.executable, "-c", "import time; time.sleep(60)"], log=instance.log, folder=tmp_path)
     try:
-        with pytest.raises(ServiceNotReady, match="CONNECT, expecting CONNACK"):
-            starting.await_ready(service, "mosquitto", site, process)
+        with pytest.raises(ServiceNotReady, match="refused"):
+            launch.await_ready(service, PROGRAMS["mosquitto"], instance, process)
     finally:
         process.kill()
 
 
 def test_a_tool_that_takes_too_long_is_named(tmp_path: Path) -> None:
-    def prepare(_site: Site) -> list[str]:
+    def prepare(_instance: Instance) -> list[str]:
         subprocess.run([sys.executable, "-c", "import time; time.sleep(60)"], timeout=0.05, check=True)
         return []
 
     program = dataclasses.replace(PROGRAMS["mosquitto"], command=prepare)
     with pytest.raises(LabError, match="Mosquitto could not be prepared"):
-        starting.launch(program, Site(folder=tmp_path, cache=tmp_path, ports=(1,)))
+        launch.launch(program, Instance(folder=tmp_path, cache=tmp_path, ports=(1,)))
 
 
 def test_a_home_that_cannot_be_written_is_named(
@@ -207,13 +205,13 @@ def test_a_full_disk_is_noticed_before_anything_starts(own: lab.Settings, monkey
 
 
 @pytest.mark.parametrize("program", ["mosquitto", "artemis"])
-def test_a_private_broker_keeps_its_port_and_goes_without_a_trace(program: str) -> None:
-    if program == "mosquitto" and not services.on_path("mosquitto"):
+def test_a_scratch_broker_keeps_its_port_and_goes_without_a_trace(program: str) -> None:
+    if program == "mosquitto" and not on_path("mosquitto"):
         pytest.skip("Mosquitto is not installed")
     broker = lab.scratch("mqtt", provider=program).start()
     address, folder = broker.mqtt.address, broker.log.parent
     broker.kill()
-    with pytest.raises(LabError, match="does not run any more"):
+    with pytest.raises(LabError, match="is not running any more"):
         broker.freeze()
     broker.start()
     assert broker.mqtt.address == address

@@ -12,14 +12,23 @@ from typing import Any
 import pytest
 
 from helpers.lab.runtime import ports
-from helpers.lab.services import endpoints
-from helpers.lab.services.endpoints import Endpoint, KafkaEndpoint, Masked
-from helpers.lab.services.probes import QUESTION, probe
+from helpers.lab.services.base import Endpoint, MaskedConfig
+from helpers.lab.services.influxdb import InfluxEndpoint
+from helpers.lab.services.kafka import KafkaEndpoint
+from helpers.lab.services.mqtt import MqttEndpoint
+from helpers.lab.services.registry import RegistryEndpoint
 from helpers.lab.services.table import SERVICES
+
+KINDS = {"mqtt": MqttEndpoint, "kafka": KafkaEndpoint, "registry": RegistryEndpoint, "influxdb": InfluxEndpoint}
 
 
 def at(service: str, port: int) -> Endpoint:
-    return endpoints.local(service, port=port, provider="test")
+    return SERVICES[service].local(port, "test")
+
+
+def probe(endpoint: Endpoint, *, timeout: float = 2.0) -> str:
+    service = next(name for name, kind in KINDS.items() if isinstance(endpoint, kind))
+    return SERVICES[service].problem(endpoint, timeout=timeout)
 
 
 @pytest.fixture
@@ -33,10 +42,6 @@ def test_what_runs_is_ready(here: Any) -> None:
     for each in here.status:
         if each.endpoint:
             assert probe(each.endpoint) == ""
-
-
-def test_each_service_has_a_question() -> None:
-    assert set(QUESTION) == set(SERVICES)
 
 
 @pytest.fixture
@@ -75,9 +80,11 @@ def test_a_port_that_speaks_something_else_is_not_ready(service: str, gibberish:
 
 
 def test_a_file_that_is_no_certificate_is_said(mute: int) -> None:
-    conf = Masked({"bootstrap.servers": f"127.0.0.1:{mute}", "security.protocol": "SSL", "ssl.ca.location": __file__})
+    conf = MaskedConfig(
+        {"bootstrap.servers": f"127.0.0.1:{mute}", "security.protocol": "SSL", "ssl.ca.location": __file__}
+    )
     assert "ssl.ca.location" in probe(KafkaEndpoint(conf=conf, provider="test"))
-    assert probe(endpoints.MqttEndpoint(host="127.0.0.1", port=mute, provider="test", tls={"ca_certs": __file__}))
+    assert probe(MqttEndpoint(host="127.0.0.1", port=mute, provider="test", tls={"ca_certs": __file__}))
 
 
 def test_a_stranger_on_the_port_is_not_the_service(here: Any) -> None:
@@ -90,12 +97,12 @@ def test_a_stranger_on_the_port_is_not_the_service(here: Any) -> None:
 
 def test_another_path_of_a_web_server_is_not_the_registry(here: Any) -> None:
     url = here.registry["url"].replace("ccompat", "nothing")
-    assert probe(endpoints.RegistryEndpoint(conf=Masked({"url": url}), provider="test")).startswith("HTTP 404")
+    assert probe(RegistryEndpoint(conf=MaskedConfig({"url": url}), provider="test")).startswith("HTTP 404")
 
 
 def test_one_of_several_kafka_servers_is_enough(here: Any) -> None:
     servers = f"127.0.0.1:{ports.any_free()}, {here.kafka['bootstrap.servers']}"
-    assert probe(KafkaEndpoint(conf=Masked({"bootstrap.servers": servers}), provider="test"), timeout=10) == ""
+    assert probe(KafkaEndpoint(conf=MaskedConfig({"bootstrap.servers": servers}), provider="test"), timeout=10) == ""
 
 
 def test_a_long_password_is_no_trouble(here: Any) -> None:
@@ -106,4 +113,4 @@ def test_a_long_password_is_no_trouble(here: Any) -> None:
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "two..dots.invalid"])
 def test_a_host_that_does_not_exist_is_said(host: str) -> None:
-    assert probe(endpoints.MqttEndpoint(host=host, port=1883, provider="test"))
+    assert probe(MqttEndpoint(host=host, port=1883, provider="test"))

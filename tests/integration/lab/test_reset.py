@@ -12,11 +12,15 @@ from urllib.parse import urlencode
 import pytest
 
 from helpers import lessons
-from helpers.errors import LabError
 from helpers.lab import reset
+from helpers.lab.errors import LabError
 from helpers.lab.runtime import ports
-from helpers.lab.services import clients
-from helpers.lab.services.endpoints import Masked
+from helpers.lab.services import http, kafka, mqtt
+from helpers.lab.services.base import MaskedConfig, Names
+from helpers.lab.services.influxdb import INFLUXDB
+from helpers.lab.services.kafka import KAFKA
+from helpers.lab.services.mqtt import MQTT
+from helpers.lab.services.registry import REGISTRY, RegistryEndpoint
 from tests.integration.lab.conftest import run_lab
 
 
@@ -25,7 +29,7 @@ def test_a_reset_drops_a_lessons_measurements(lab_env: dict[str, str], here: Any
         pytest.skip("InfluxDB is not installed")
     server, (me, other) = here.influxdb, (unique(each).replace("-", "") for each in "no")
     query = urlencode({"q": f'CREATE DATABASE "{server.database}"'})
-    clients.http(f"{server.url}/query?{query}", server.conf, method="POST", timeout=20)
+    http.request(f"{server.url}/query?{query}", server.conf, method="POST", timeout=20)
     points = "".join(
         f"{name} fuel=1\n" for name in (f"{me}-analysts-readings", f"{me}-mine", f"{other}-analysts-readings")
     )
@@ -36,19 +40,22 @@ def test_a_reset_drops_a_lessons_measurements(lab_env: dict[str, str], here: Any
     assert "1 measurement" in run_lab(env, "reset", "--lesson", "09").stdout
     assert "nothing to delete" in run_lab(env, "reset", "--lesson", "09").stdout
     # What no lesson owns, and what is another learner's, is still there to be dropped.
-    assert reset.influxdb(server, lambda name: name.startswith((f"{me}-", f"{other}-"))) == {"measurements": 2}
+    names = Names(owned=lambda name: name.startswith((f"{me}-", f"{other}-")))
+    assert INFLUXDB.reset(server, names) == {"measurements": 2}
 
 
 def test_a_retained_message_is_found_on_a_word_and_below_it(here: Any, unique: Callable[[str], str]) -> None:
     ns = f"{unique('n').replace('-', '')}-"
     mine, theirs = (f"{ns}generators", f"{ns}generators/G-001/state"), f"{ns}others/state"
-    client = clients.mqtt_client(here.mqtt, f"{ns}maker")
-    with clients.running(client, here.mqtt):
+    client = mqtt.client(here.mqtt, f"{ns}maker")
+    with mqtt.connected(client, here.mqtt):
         for topic in (*mine, theirs):
             client.publish(topic, b"on", qos=1, retain=True).wait_for_publish(20)
-    owned = reset.owner(ns, lessons.find("02"), alone=False)
-    assert reset.retained(here.mqtt, [f"{ns}generators/#"], owned) == {"retained messages": 2}
-    assert reset.retained(here.mqtt, [f"{ns}others/#"], lambda name: name == theirs) == {"retained messages": 1}
+    mine = reset.names(ns, lessons.find("02"), alone=False)
+    assert f"{ns}generators/#" in mine.filters
+    assert MQTT.reset(here.mqtt, mine)["retained messages"] == 2
+    others = Names(owned=lambda name: name == theirs, filters=[f"{ns}others/#"])
+    assert MQTT.reset(here.mqtt, others)["retained messages"] == 1
 
 
 def test_a_registry_that_refuses_is_named() -> None:
@@ -60,12 +67,13 @@ def test_a_registry_that_refuses_is_named() -> None:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Closed) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
+        conf = MaskedConfig({"url": f"http://127.0.0.1:{server.server_port}"})
         with pytest.raises(LabError, match="registry did not delete"):
-            reset.registry(Masked({"url": f"http://127.0.0.1:{server.server_port}"}), lambda _: True)
+            REGISTRY.reset(RegistryEndpoint(conf=conf, provider="test"), Names(owned=lambda _: True))
         server.shutdown()
 
 
 def test_a_kafka_that_went_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reset, "_TIMEOUT", 0.5)
-    with pytest.raises(LabError, match="Kafka did not say"):
-        reset.kafka(Masked({"bootstrap.servers": f"127.0.0.1:{ports.any_free()}"}), lambda _: True)
+    monkeypatch.setattr(kafka, "_TIMEOUT", 0.5)
+    with pytest.raises(LabError, match="Kafka did not list"):
+        KAFKA.reset(KAFKA.local(ports.any_free(), "test"), Names(owned=lambda _: True))

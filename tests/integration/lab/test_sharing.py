@@ -19,15 +19,13 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from helpers import lab
-from helpers.lab import lifecycle
+from helpers.lab import env_file
 from helpers.lab.connect import attach
 from helpers.lab.progress import Silent
 from helpers.lab.runtime import ports, processes
-from helpers.lab.services import clients, roundtrips
-from helpers.lab.services.probes import probe
-from helpers.lab.services.programs import on_path
+from helpers.lab.runtime.program import on_path
+from helpers.lab.services import http
 from helpers.lab.services.table import SERVICES
-from helpers.lab.shared import handout
 from helpers.lab.shared import share as sharing
 from tests.integration.lab.conftest import LAB, run_lab
 
@@ -56,7 +54,7 @@ class Room:
         return self.settings.home / sharing.HANDOUT
 
     def password(self) -> str:
-        return handout.read(self.handout)[0]["LAB_MQTT_PASSWORD"]
+        return env_file.read(self.handout)[0]["LAB_MQTT_PASSWORD"]
 
     def learner(self, name: str, *arguments: str) -> dict[str, str]:
         """The environment of a learner who has joined."""
@@ -89,7 +87,7 @@ def room(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 def listeners(settings: lab.Settings) -> set[tuple[str, int]]:
     """The addresses and ports on which the lab's programs listen."""
-    folders = [settings.home / name / way for name, service in SERVICES.items() for way in service.ways]
+    folders = [settings.home / name / each.name for name, service in SERVICES.items() for each in service.programs]
     pids = {process.pid for _, process in processes.started_in([*folders, settings.home / "share"])}
     found = [each for pid in pids for each in psutil.Process(pid).net_connections(kind="tcp")]
     # Java writes an IPv4 address in IPv6's way.
@@ -117,27 +115,29 @@ def test_it_says_what_to_hand_out_and_never_the_password(room: Room) -> None:
     assert room.handout.stat().st_mode & 0o077 == 0
 
 
-def test_others_reach_the_doors_and_nothing_else(room: Room) -> None:
-    doors = {(ADDRESS, port) for port in sharing.open_ports(room.settings)}
-    assert len(doors) == len([each for each in lab.status(room.settings) if each.ready])
+def test_others_reach_the_listeners_for_them_and_nothing_else(room: Room) -> None:
+    for_others = {(ADDRESS, port) for port in sharing.open_ports(room.settings)}
+    assert len(for_others) == len([each for each in lab.status(room.settings) if each.ready])
     others = {each for each in listeners(room.settings) if each[0] != "127.0.0.1"}
-    assert others == doors
+    assert others == for_others
     trusting = ssl.create_default_context(cafile=str(room.handout))
-    for door in doors:  # which speak TLS, so nothing else, and have the right name
-        with socket.create_connection(door, timeout=10) as plain, trusting.wrap_socket(plain, server_hostname=ADDRESS):
+    for each in for_others:  # which accept TLS only, with a certificate for the right name
+        with (
+            socket.create_connection(each, timeout=10) as plain,
+            trusting.wrap_socket(plain, server_hostname=ADDRESS),
+        ):
             pass
 
 
 def test_every_service_works_behind_its_door(room: Room, unique: Callable[[str], str]) -> None:
     found = room.here(room.learner(unique("a").replace("-", "")[:20]))
-    name = f"{found.ns}hello-doors"
-    assert roundtrips.mqtt_message(found.mqtt, name)
-    assert roundtrips.kafka_record(found.kafka, name)
-    assert roundtrips.schema(found.registry, name)
+    name = f"{found.ns}hello-others"
+    for each in found.status:
+        assert each.endpoint is None or each.service.smoke_test(each.endpoint, name)
     if found.influxdb:
         for query in (f'CREATE DATABASE "{found.influxdb.database}"', "SHOW DATABASES"):
             url = f"{found.influxdb.url}/query?q={query.replace(' ', '%20')}"
-            answer = json.loads(clients.http(url, found.influxdb.conf, timeout=20, method="POST"))
+            answer = json.loads(http.request(url, found.influxdb.conf, timeout=20, method="POST"))
         assert [found.influxdb.database] in answer["results"][0]["series"][0]["values"]
 
 
@@ -148,14 +148,14 @@ def test_nobody_comes_in_without_the_password(room: Room, service: str, password
     local = {each.service.name: each for each in lab.status(room.settings)}[service]
     if local.endpoint is None:
         pytest.skip("InfluxDB is not installed")
-    variables, _ = handout.read(room.handout)
+    variables, _ = env_file.read(room.handout)
     kept = {key: value for key, value in variables.items() if password or not key.endswith(("USERNAME", "PASSWORD"))}
     kept |= {key: password for key in kept if key.endswith("PASSWORD")}
     env = {**kept, "LAB_NAMESPACE": "mallory", "LAB_HOME": str(room.folder / "nobody")}
-    trouble = probe(lab.Settings.from_environment(env).given[service], timeout=3)
+    problem = SERVICES[service].problem(lab.Settings.from_environment(env).external[service], timeout=3)
     said = {"mqtt": "refused: ", "registry": "HTTP 401", "influxdb": "HTTP 401"}
-    assert said.get(service, "uthentication" if password else "") in trouble
-    assert trouble
+    assert said.get(service, "uthentication" if password else "") in problem
+    assert problem
 
 
 def test_a_wrong_hand_out_is_named_with_its_service(room: Room, tmp_path: Path) -> None:
@@ -166,9 +166,9 @@ def test_a_wrong_hand_out_is_named_with_its_service(room: Room, tmp_path: Path) 
     assert answer.returncode == 1
     assert "mqtt" in answer.stderr
     assert "refused: " in answer.stderr
-    variables, _ = handout.read(room.handout)
+    variables, _ = env_file.read(room.handout)
     kept = {key: value for key, value in variables.items() if not key.endswith("_CA")}
-    handout.write(file, kept, trustme.CA().cert_pem.bytes().decode(), comment="another authority")
+    env_file.write(file, kept, trustme.CA().cert_pem.bytes().decode(), comment="another authority")
     answer = run_lab(env, "join", str(file), "--name", "ana")
     assert "certificate" in answer.stderr.lower()
     assert run_lab(env, "leave").stdout.strip() == "You have not joined a shared lab."
@@ -179,7 +179,7 @@ def test_a_name_belongs_to_one_learner(room: Room, unique: Callable[[str], str])
     first = room.learner(name)
     status = run_lab(first, "status")
     assert status.returncode == 0
-    assert f"you are {name}" in status.stdout
+    assert f"You use a shared lab as {name}." in status.stdout
     assert name in run_lab(room.env, "status").stdout
     again = run_lab(first, "join", str(room.handout), "--name", name)
     assert again.returncode == 2
@@ -189,7 +189,7 @@ def test_a_name_belongs_to_one_learner(room: Room, unique: Callable[[str], str])
     answer = run_lab(second, "join", str(room.handout), "--name", name)
     assert answer.returncode == 1
     assert f"The name {name} is taken." in answer.stderr
-    assert not lab.Settings.from_environment(second).given
+    assert not lab.Settings.from_environment(second).external
     assert run_lab(second, "join", str(room.handout), "--name", name, "--again").returncode == 0
 
     assert "free" in run_lab(second, "leave").stdout
@@ -243,7 +243,7 @@ def test_a_door_that_falls_shut_is_seen_and_opened(room: Room) -> None:
     if room.env["LAB_MQTT_PROVIDER"] == "embedded":
         pytest.skip("by design: the gate is the same whatever the MQTT broker")
     before = room.handout.read_text()
-    assert sharing.close_gate(room.settings)
+    assert sharing.end(room.settings)
     status = run_lab(room.env, "status")
     assert status.returncode == 3
     assert "refused" in status.stdout
@@ -259,13 +259,13 @@ def test_a_door_that_falls_shut_is_seen_and_opened(room: Room) -> None:
 
 
 def test_what_was_handed_out_stays_good(room: Room) -> None:
-    certificate, password = handout.read(room.handout)[1], room.password()
+    certificate, password = env_file.read(room.handout)[1], room.password()
     assert run_lab(room.env, "down").returncode == 0
     assert not listeners(room.settings)
     assert "Shared" not in run_lab(room.env, "status").stdout
     answer = run_lab(room.env, "up", "--share", ADDRESS)
     assert answer.returncode == 0, answer.stderr
-    assert (handout.read(room.handout)[1], room.password()) == (certificate, password)
+    assert (env_file.read(room.handout)[1], room.password()) == (certificate, password)
     assert run_lab(room.env, "up", "--share", ADDRESS).returncode == 0  # once more changes nothing
     elsewhere = run_lab(room.env, "up", "--share", "127.0.0.3")
     assert elsewhere.returncode == 1
@@ -285,17 +285,16 @@ def test_a_lab_that_is_not_shared_stays_so(own_env: dict[str, str], own: lab.Set
     assert "not shared" in answer.stderr
 
 
-def test_a_service_does_not_take_the_port_of_its_own_door(
+def test_a_service_does_not_take_the_port_of_its_own_second_listener(
     own_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = lab.Settings.from_environment({key: value for key, value in own_env.items() if key != "LAB_PORTS"})
     port = ports.any_free(ADDRESS)
-    monkeypatch.setattr(sharing, "_PORTS", {"mqtt": port})
-    monkeypatch.setitem(lifecycle.SERVICES, "mqtt", dataclasses.replace(SERVICES["mqtt"], port=port))
+    monkeypatch.setitem(SERVICES, "mqtt", dataclasses.replace(SERVICES["mqtt"], ports=(port,), shared_port=port))
     (found,) = lab.up(settings, only=["mqtt"], share=ADDRESS)
     assert found.ready
-    door = {(ADDRESS, each) for address, each in listeners(settings) if address == ADDRESS}
-    assert door == {(ADDRESS, port)}
+    for_others = {(ADDRESS, each) for address, each in listeners(settings) if address == ADDRESS}
+    assert for_others == {(ADDRESS, port)}
     assert found.endpoint.port != port
 
 
@@ -303,8 +302,8 @@ def test_a_service_does_not_take_the_port_of_its_own_door(
 def test_an_address_that_others_cannot_reach_is_refused(own_env: dict[str, str], address: str) -> None:
     answer = run_lab(own_env, "up", "--share", address)
     assert answer.returncode == 2
-    assert f"{address} is no address" in answer.stderr
-    assert "It has " in answer.stderr
+    assert f"other machines cannot reach this one at {address}" in answer.stderr
+    assert "lab up --share ADDRESS" in answer.stderr
     assert not (Path(own_env["LAB_HOME"]) / "state.json").exists()
 
 
@@ -312,7 +311,7 @@ def test_what_is_not_the_labs_cannot_be_shared(own_env: dict[str, str]) -> None:
     env = {**own_env, "LAB_MQTT_HOST": "127.0.0.1", "LAB_NAMESPACE": "ana"}
     answer = run_lab(env, "up", "--share", ADDRESS)
     assert answer.returncode == 1
-    assert "mqtt is somebody else's" in answer.stderr
+    assert "mqtt comes from elsewhere" in answer.stderr
 
 
 def test_leaving_works_when_the_lab_is_gone(own_env: dict[str, str], room: Room) -> None:
@@ -320,14 +319,14 @@ def test_leaving_works_when_the_lab_is_gone(own_env: dict[str, str], room: Room)
     assert run_lab(env, "leave").stdout.strip() == "You have not joined a shared lab."
     home = Path(env["LAB_HOME"])
     home.mkdir(parents=True)
-    variables, certificate = handout.read(room.handout)
+    variables, certificate = env_file.read(room.handout)
     kept = {key: value for key, value in variables.items() if not key.endswith("_CA")}
     with socket.create_server((ADDRESS, 0)) as gone:
         kept["LAB_KAFKA_BOOTSTRAP_SERVERS"] = f"{ADDRESS}:{gone.getsockname()[1]}"
-    handout.write(home / "joined.env", {**kept, "LAB_NAMESPACE": "ana"}, certificate, comment="stored")
+    env_file.write(home / "joined.env", {**kept, "LAB_NAMESPACE": "ana"}, certificate, comment="stored")
     answer = run_lab(env, "leave")
     assert answer.returncode == 0
-    assert "still taken" in answer.stdout
+    assert "could not be released" in answer.stdout
     (home / "joined.env").write_text("scrambled")
     assert "lab leave" in run_lab(env, "status").stderr
     assert run_lab(env, "leave").returncode == 0

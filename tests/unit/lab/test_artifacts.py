@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from helpers.errors import ChecksumError, DownloadError, NotWritable
+from helpers.lab.errors import ChecksumError, DownloadError, NotWritable
 from helpers.lab.runtime.artifacts import Artifact, copy, listed, missing, unpacked
-from helpers.lab.services.programs import PROGRAMS
+from helpers.lab.services.table import PROGRAMS
 
 
 def artifact(content: bytes, name: str = "thing", packaging: str = "jar") -> Artifact:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from helpers.lab.services import table as services
+from helpers.lab import providers
 
 ROW = '{"Service": "%s", "State": "%s", "Publishers": [{"PublishedPort": 0}, {"PublishedPort": %d}]}'
 
@@ -26,18 +26,18 @@ ROW = '{"Service": "%s", "State": "%s", "Publishers": [{"PublishedPort": 0}, {"P
 def test_the_lab_reads_which_services_run_and_where(
     monkeypatch: pytest.MonkeyPatch, answer: str, expected: dict[str, int]
 ) -> None:
-    monkeypatch.setattr(services.shutil, "which", lambda _: "/usr/bin/docker")
-    monkeypatch.setattr(services.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=answer))
-    assert services.composed() == expected
+    monkeypatch.setattr(providers.shutil, "which", lambda _: "/usr/bin/docker")
+    monkeypatch.setattr(providers.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=answer))
+    assert providers.composed() == expected
 
 
 def test_without_docker_there_are_no_containers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services.shutil, "which", lambda _: None)
-    assert services.composed() == {}
-    monkeypatch.setattr(services.shutil, "which", lambda _: "/usr/bin/docker")
+    monkeypatch.setattr(providers.shutil, "which", lambda _: None)
+    assert providers.composed() == {}
+    monkeypatch.setattr(providers.shutil, "which", lambda _: "/usr/bin/docker")
 
     def too_slow(*_: object, **__: object) -> None:
         raise subprocess.TimeoutExpired("docker", 5)
 
-    monkeypatch.setattr(services.subprocess, "run", too_slow)
-    assert services.composed() == {}
+    monkeypatch.setattr(providers.subprocess, "run", too_slow)
+    assert providers.composed() == {}

@@ -10,8 +10,8 @@ import psutil
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from helpers.errors import JavaMissing, LabError
 from helpers.lab import doctor
+from helpers.lab.errors import JavaMissing, LabError
 from helpers.lab.lifecycle import Status
 from helpers.lab.runtime import java
 from helpers.lab.services.table import SERVICES
@@ -19,7 +19,7 @@ from helpers.lab.settings import Settings
 
 
 def lacks(name: str, provider: str) -> Status:
-    return Status(service=SERVICES[name], provider=provider, endpoint=None, trouble="not running")
+    return Status(service=SERVICES[name], provider=provider, endpoint=None, problem="not running")
 
 
 KAFKA = [lacks("kafka", "kafka")]
@@ -30,7 +30,7 @@ def test_a_package_of_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "1.6.1" if name == "paho-mqtt" else real(name))
     check = doctor._packages()
     assert not check.passed
-    assert "paho-mqtt is 1.6.1, wanted ==" in check.seen
+    assert "paho-mqtt is 1.6.1, not ==" in check.seen
     assert "uv sync" in check.remedy
 
 
@@ -45,7 +45,7 @@ def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.metadata, "version", version)
     check = doctor._packages()
     assert not check.passed
-    assert check.seen == "anywidget is missing"
+    assert check.seen == "anywidget is not installed"
 
 
 def test_packages_as_they_were_tested() -> None:
@@ -83,7 +83,7 @@ def test_no_java(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_not_downloaded_is_said(tmp_path: Path) -> None:
     check = doctor._downloads(Settings.from_environment({"LAB_CACHE": str(tmp_path)}))
     assert check.passed
-    assert "MB are still to come" in check.seen
+    assert "MB are missing" in check.seen
     assert "lab prefetch" in check.seen
 
 
@@ -107,7 +107,7 @@ def test_a_held_port_is_named_and_no_failure(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(doctor.ports, "holder", lambda port: f"java (pid {port})")
     check = doctor._ports([lacks("mqtt", "mosquitto"), *KAFKA])
     assert check.passed
-    assert "9092 is held by java (pid 9092)" in check.seen
+    assert "9092 is used by java (pid 9092)" in check.seen
     assert "1883" not in check.seen
 
 

@@ -12,8 +12,8 @@ import pytest
 import trustme
 
 from helpers.lab.runtime import ports
+from helpers.lab.runtime.ports import LOOPBACK
 from helpers.lab.services import gate
-from helpers.lab.services.endpoints import LOOPBACK
 
 LOGIN = base64.b64encode(b"workshop:hunter2").decode()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.errors import JavaMissing
+from helpers.lab.errors import JavaMissing
 from helpers.lab.runtime import java
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="by design: the stand-ins for Java are shell scripts")

@@ -9,7 +9,9 @@ from IPython.lib.pretty import pretty
 
 from helpers.lab.connect import Here
 from helpers.lab.lifecycle import Status
-from helpers.lab.services.endpoints import InfluxEndpoint, Masked, MqttEndpoint
+from helpers.lab.services.base import MaskedConfig
+from helpers.lab.services.influxdb import InfluxEndpoint
+from helpers.lab.services.mqtt import MqttEndpoint
 from helpers.lab.services.table import SERVICES
 from helpers.lab.settings import Settings
 
@@ -45,11 +47,11 @@ ENV = {
 @pytest.mark.parametrize(
     "made",
     [
-        Masked,
-        lambda conf: Masked(conf) | {"group.id": "g"},
-        lambda conf: {"group.id": "g"} | Masked(conf),
-        lambda conf: Masked({}) | conf,
-        lambda conf: Masked(conf).copy(),
+        MaskedConfig,
+        lambda conf: MaskedConfig(conf) | {"group.id": "g"},
+        lambda conf: {"group.id": "g"} | MaskedConfig(conf),
+        lambda conf: MaskedConfig({}) | conf,
+        lambda conf: MaskedConfig(conf).copy(),
     ],
 )
 def test_a_configuration_shows_names_but_no_secret(made, show) -> None:
@@ -61,19 +63,19 @@ def test_a_configuration_shows_names_but_no_secret(made, show) -> None:
 
 
 def test_a_configuration_still_holds_what_the_client_needs() -> None:
-    assert {**Masked(CONF)} == CONF
-    assert (Masked(CONF) | {"group.id": "g"})["sasl.password"] == SECRET
+    assert {**MaskedConfig(CONF)} == CONF
+    assert (MaskedConfig(CONF) | {"group.id": "g"})["sasl.password"] == SECRET
 
 
 def test_in_place_it_stays_masked() -> None:
-    conf = Masked({})
+    conf = MaskedConfig({})
     conf |= CONF
     conf.update(CONF)
     assert SECRET not in repr(conf)
 
 
 def test_an_empty_secret_looks_empty() -> None:
-    assert repr(Masked({"sasl.password": ""})) == "{'sasl.password': ''}"
+    assert repr(MaskedConfig({"sasl.password": ""})) == "{'sasl.password': ''}"
 
 
 def test_an_address_shows_no_secret() -> None:
@@ -85,15 +87,15 @@ def test_an_address_shows_no_secret() -> None:
 
 def test_the_settings_show_no_secret() -> None:
     settings = Settings.from_environment(ENV)
-    assert len(settings.given) == len(SERVICES)
+    assert len(settings.external) == len(SERVICES)
     assert SECRET not in f"{settings!r} {settings}"
 
 
 @pytest.fixture
 def here() -> Here:
-    given = Settings.from_environment(ENV).given
+    given = Settings.from_environment(ENV).external
     status = tuple(
-        Status(service=SERVICES[name], provider="given", endpoint=given[name], trouble="") for name in SERVICES
+        Status(service=SERVICES[name], provider="given", endpoint=given[name], problem="") for name in SERVICES
     )
     mqtt, kafka, registry, influxdb = (given[name] for name in SERVICES)
     return Here(ns="ana-", mqtt=mqtt, kafka=kafka.conf, registry=registry.conf, influxdb=influxdb, status=status)

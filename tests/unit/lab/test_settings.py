@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from helpers.errors import ConfigurationError
-from helpers.lab.services.endpoints import InfluxEndpoint, KafkaEndpoint, MqttEndpoint, RegistryEndpoint
-from helpers.lab.services.table import SERVICES, provider
-from helpers.lab.services.variables import READERS
+from helpers.lab.providers import provider
+from helpers.lab.services.influxdb import InfluxEndpoint
+from helpers.lab.services.kafka import KafkaEndpoint
+from helpers.lab.services.mqtt import MqttEndpoint
+from helpers.lab.services.registry import RegistryEndpoint
+from helpers.lab.services.table import SERVICES
 from helpers.lab.settings import Settings
 from helpers.paths import ROOT
 
@@ -30,7 +33,7 @@ def pem(tmp_path: Path) -> str:
 def test_nothing_set_is_the_lab_of_this_checkout() -> None:
     settings = Settings.from_environment({})
     assert settings.home == ROOT / ".lab"
-    assert (settings.ns, settings.any_port, settings.providers, settings.given) == ("", False, {}, {})
+    assert (settings.ns, settings.any_port, settings.providers, settings.external) == ("", False, {}, {})
 
 
 def test_an_empty_variable_is_an_unset_one() -> None:
@@ -44,13 +47,9 @@ def test_folders_are_absolute_wherever_one_stands(tmp_path: Path, monkeypatch: p
     assert (settings.home, settings.cache) == (tmp_path / "here", tmp_path / "there")
 
 
-def test_each_service_has_a_reader() -> None:
-    assert set(READERS) == set(SERVICES)
-
-
 def test_a_given_mqtt_broker_over_tls_with_a_password(pem: str) -> None:
     env = MQTT | {"LAB_MQTT_USERNAME": "ana", "LAB_MQTT_PASSWORD": "pw", "LAB_MQTT_CA": pem}
-    given = Settings.from_environment(env).given["mqtt"]
+    given = Settings.from_environment(env).external["mqtt"]
     assert given == MqttEndpoint(
         host="broker.example", port=8883, provider="given", username="ana", password="pw", tls={"ca_certs": pem}
     )
@@ -58,13 +57,13 @@ def test_a_given_mqtt_broker_over_tls_with_a_password(pem: str) -> None:
 
 
 def test_tls_without_a_ca_trusts_what_the_system_trusts() -> None:
-    given = Settings.from_environment(MQTT | {"LAB_MQTT_TLS": "yes"}).given["mqtt"]
+    given = Settings.from_environment(MQTT | {"LAB_MQTT_TLS": "yes"}).external["mqtt"]
     assert isinstance(given, MqttEndpoint)
     assert (given.port, given.tls) == (8883, {})
 
 
 def test_without_tls_the_port_is_1883() -> None:
-    given = Settings.from_environment(MQTT | {"LAB_MQTT_TLS": "off"}).given["mqtt"]
+    given = Settings.from_environment(MQTT | {"LAB_MQTT_TLS": "off"}).external["mqtt"]
     assert isinstance(given, MqttEndpoint)
     assert (given.port, given.tls) == (1883, None)
 
@@ -86,14 +85,14 @@ def test_without_tls_the_port_is_1883() -> None:
 )
 def test_a_given_kafka(more: dict[str, str], conf: dict[str, str]) -> None:
     env = KAFKA | {f"LAB_KAFKA_{name}": value for name, value in more.items()}
-    given = Settings.from_environment(env).given["kafka"]
+    given = Settings.from_environment(env).external["kafka"]
     assert isinstance(given, KafkaEndpoint)
     login = {"sasl.username": "ana", "sasl.password": "pw"} if "USERNAME" in more else {}
     assert dict(given.conf) == {"bootstrap.servers": "a.example:9092,b.example:9092", **conf, **login}
 
 
 def test_a_given_kafka_with_its_own_authority(pem: str) -> None:
-    given = Settings.from_environment(KAFKA | {"LAB_KAFKA_CA": pem}).given["kafka"]
+    given = Settings.from_environment(KAFKA | {"LAB_KAFKA_CA": pem}).external["kafka"]
     assert isinstance(given, KafkaEndpoint)
     assert given.conf["security.protocol"] == "SSL"
     assert given.conf["ssl.ca.location"] == pem
@@ -101,7 +100,7 @@ def test_a_given_kafka_with_its_own_authority(pem: str) -> None:
 
 def test_a_given_registry(pem: str) -> None:
     env = REGISTRY | {"LAB_REGISTRY_USERNAME": "ana", "LAB_REGISTRY_PASSWORD": "pw", "LAB_REGISTRY_CA": pem}
-    given = Settings.from_environment(env).given["registry"]
+    given = Settings.from_environment(env).external["registry"]
     assert isinstance(given, RegistryEndpoint)
     assert given.address == "https://registry.example"
     assert given.conf["basic.auth.user.info"] == "ana:pw"
@@ -111,7 +110,7 @@ def test_a_given_registry(pem: str) -> None:
 
 def test_a_given_influxdb() -> None:
     env = INFLUXDB | {"LAB_INFLUXDB_TOKEN": "tok", "LAB_INFLUXDB_DATABASE": "mine"}
-    given = Settings.from_environment(env).given["influxdb"]
+    given = Settings.from_environment(env).external["influxdb"]
     assert given == InfluxEndpoint(url="http://influx.example:8086", provider="given", token="tok", database="mine")
 
 
@@ -138,10 +137,10 @@ CONTRADICTIONS = [
     (NS | {"LAB_KAFKA_BOOTSTRAP_SERVERS": "broker.example"}, "LAB_KAFKA_BOOTSTRAP_SERVERS", "port"),
     (NS | {"LAB_KAFKA_BOOTSTRAP_SERVERS": "a:9092,b"}, "LAB_KAFKA_BOOTSTRAP_SERVERS", "port"),
     (NS | {"LAB_REGISTRY_URL": "registry.example:8081"}, "LAB_REGISTRY_URL", "https://"),
-    (NS | {"LAB_INFLUXDB_URL": "http://"}, "LAB_INFLUXDB_URL", "no URL"),
-    (NS | {"LAB_INFLUXDB_URL": "http://influx.example:80a"}, "LAB_INFLUXDB_URL", "no URL"),
-    (NS | {"LAB_INFLUXDB_URL": "http://influx.example:8086 "}, "LAB_INFLUXDB_URL", "no URL"),
-    (NS | {"LAB_REGISTRY_URL": "https://[::1:8081"}, "LAB_REGISTRY_URL", "no URL"),
+    (NS | {"LAB_INFLUXDB_URL": "http://"}, "LAB_INFLUXDB_URL", "not a valid URL"),
+    (NS | {"LAB_INFLUXDB_URL": "http://influx.example:80a"}, "LAB_INFLUXDB_URL", "not a valid URL"),
+    (NS | {"LAB_INFLUXDB_URL": "http://influx.example:8086 "}, "LAB_INFLUXDB_URL", "not a valid URL"),
+    (NS | {"LAB_REGISTRY_URL": "https://[::1:8081"}, "LAB_REGISTRY_URL", "not a valid URL"),
     # One half of a pair.
     (MQTT | {"LAB_MQTT_USERNAME": "ana"}, "LAB_MQTT_PASSWORD", "together"),
     (KAFKA | {"LAB_KAFKA_PASSWORD": "pw"}, "LAB_KAFKA_USERNAME", "together"),
@@ -205,8 +204,8 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(service: str, url: str)
         ("influxdb", {"LAB_INFLUXDB_PROVIDER": "none"}, {"influxdb"}, True, "none"),
     ],
 )
-def test_the_first_way_that_matches_provides_a_service(
+def test_the_first_provider_that_matches_is_used(
     monkeypatch: pytest.MonkeyPatch, name: str, env: dict[str, str], composed: set[str], *, found: bool, expected: str
 ) -> None:
-    monkeypatch.setattr("helpers.lab.services.table.on_path", lambda program: program if found else None)
+    monkeypatch.setattr("helpers.lab.providers.on_path", lambda program: program if found else None)
     assert provider(SERVICES[name], Settings.from_environment(env), composed=frozenset(composed)) == expected

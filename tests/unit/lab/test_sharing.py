@@ -13,10 +13,11 @@ import pytest
 import trustme
 
 from helpers.errors import ConfigurationError
-from helpers.lab.services.endpoints import InfluxEndpoint, MqttEndpoint
-from helpers.lab.services.programs import Door, Site
+from helpers.lab import env_file
+from helpers.lab.runtime.program import Instance, Listener
+from helpers.lab.services.influxdb import InfluxEndpoint
+from helpers.lab.services.mqtt import MqttEndpoint
 from helpers.lab.settings import Settings
-from helpers.lab.shared import handout
 from helpers.lab.shared import join as joining
 from helpers.lab.shared import share as sharing
 from helpers.lessons import LESSONS
@@ -36,12 +37,12 @@ LOGIN |= {key.replace("USERNAME", "PASSWORD"): "hunter2" for key in LOGIN}
 def file(tmp_path: Path) -> Path:
     certificate = trustme.CA().cert_pem.bytes().decode()
     path = tmp_path / "a stick" / "workshop.env"
-    handout.write(path, VARIABLES | LOGIN, certificate, comment="Two lines\nof comment")
+    env_file.write(path, VARIABLES | LOGIN, certificate, comment="Two lines\nof comment")
     return path
 
 
 def test_what_is_handed_out_can_be_read_again(file: Path) -> None:
-    variables, certificate = handout.read(file)
+    variables, certificate = env_file.read(file)
     assert {key: variables[key] for key in VARIABLES | LOGIN} == VARIABLES | LOGIN
     assert certificate.startswith("-----BEGIN CERTIFICATE-----")
     trusts = {key for key in variables if key.endswith("_CA")}
@@ -51,7 +52,7 @@ def test_what_is_handed_out_can_be_read_again(file: Path) -> None:
 
 def test_the_file_is_an_authority_to_trust(file: Path) -> None:
     assert len(ssl.create_default_context(cafile=str(file)).get_ca_certs()) == 1
-    given = Settings.from_environment({**handout.read(file)[0], "LAB_NAMESPACE": "ana"}).given
+    given = Settings.from_environment({**env_file.read(file)[0], "LAB_NAMESPACE": "ana"}).external
     assert isinstance(given["influxdb"], InfluxEndpoint)
     assert given["influxdb"].tls
     assert isinstance(given["mqtt"], MqttEndpoint)
@@ -71,7 +72,7 @@ def test_what_is_no_hand_out_is_named(tmp_path: Path, content: bytes | None) -> 
 @pytest.mark.parametrize("line", ["LAB_CACHE=/elsewhere", "LAB_HOME=/elsewhere", "LAB_PORTS=any"])
 def test_a_hand_out_says_where_services_are_and_nothing_else(file: Path, tmp_path: Path, line: str) -> None:
     file.write_text(f"{line}\n{file.read_text(encoding='utf-8')}", encoding="utf-8")
-    with pytest.raises(ConfigurationError, match="no hand-out"):
+    with pytest.raises(ConfigurationError, match="not the hand-out"):
         joining.join(file, "ana", environ={"LAB_HOME": str(tmp_path)})
 
 
@@ -104,11 +105,11 @@ def test_a_lessons_word_is_no_namespace(word: str) -> None:
 
 def test_what_was_joined_is_used_and_the_environment_has_the_last_word(file: Path, tmp_path: Path) -> None:
     home = {"LAB_HOME": str(tmp_path)}
-    variables, certificate = handout.read(file)
+    variables, certificate = env_file.read(file)
     kept = {key: value for key, value in variables.items() if not key.endswith("_CA")}
-    handout.write(tmp_path / "joined.env", {**kept, "LAB_NAMESPACE": "ana"}, certificate, comment="stored")
+    env_file.write(tmp_path / "joined.env", {**kept, "LAB_NAMESPACE": "ana"}, certificate, comment="stored")
     settings = Settings.from_environment(home)
-    assert (settings.joined, settings.ns, len(settings.given)) == (True, "ana-", 4)
+    assert (settings.joined, settings.ns, len(settings.external)) == (True, "ana-", 4)
     assert Settings.from_environment({**home, "LAB_NAMESPACE": "ben"}).ns == "ben-"
     assert Settings.from_environment({**home, "LAB_NAMESPACE": ""}).ns == "ana-"
     with pytest.raises(ConfigurationError, match="lab leave"):
@@ -121,10 +122,10 @@ def test_services_of_ones_own_choice_are_not_put_aside(file: Path, tmp_path: Pat
         joining.join(file, "ana", environ=env)
 
 
-def test_a_site_without_a_door_lets_nobody_in(tmp_path: Path) -> None:
-    alone = Site(folder=tmp_path, cache=tmp_path, ports=(1883, 9093))
-    door = Door(address="host.example", ip="192.0.2.7", port=9094, user="workshop", password="hunter2")
-    shared = Site(folder=tmp_path, cache=tmp_path, ports=(1883, 9093), door=door)
+def test_an_instance_without_a_listener_for_others_has_none(tmp_path: Path) -> None:
+    alone = Instance(folder=tmp_path, cache=tmp_path, ports=(1883, 9093))
+    listener = Listener(address="host.example", ip="192.0.2.7", port=9094, user="workshop", password="hunter2")
+    shared = Instance(folder=tmp_path, cache=tmp_path, ports=(1883, 9093), listener=listener)
     for template in ("mosquitto.conf", "kafka.properties", "artemis.properties"):
         assert alone.shared(template) == ""
         assert "192.0.2.7" in shared.shared(template)
@@ -146,9 +147,9 @@ def test_the_password_and_the_authority_are_made_once(tmp_path: Path) -> None:
 def test_a_name_of_this_machine_that_others_cannot_use_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     own = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.1.1", 0))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: own)
-    with pytest.raises(ConfigurationError, match="my-laptop is no address") as caught:
-        sharing._own("my-laptop")
-    assert "lab up --share" in caught.value.remedy
+    with pytest.raises(ConfigurationError, match="at my-laptop") as caught:
+        sharing._own_ip("my-laptop")
+    assert "lab up --share" in caught.value.remedy or "network" in caught.value.remedy
 
 
 # What a lesson may use of the lab. Nothing else tells where the brokers' processes are, or ends them: cells that break

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from filelock import FileLock
 
-from helpers.errors import LabBusy, NotWritable
+from helpers.lab.errors import LabBusy, NotWritable
 from helpers.lab.runtime.processes import Process
 from helpers.lab.state import Running, State, locked
 
@@ -106,7 +106,8 @@ def test_a_draft_that_was_never_finished_changes_nothing(tmp_path: Path) -> None
 
 
 def test_the_lock_keeps_others_out_and_lets_them_in_afterwards(tmp_path: Path) -> None:
-    with FileLock(tmp_path / "lock"), pytest.raises(LabBusy, match="busy") as caught, locked(tmp_path, seconds=0.1):
+    busy = pytest.raises(LabBusy, match="working in")
+    with FileLock(tmp_path / "lock"), busy as caught, locked(tmp_path, seconds=0.1):
         pass
     assert caught.value.folder == tmp_path
     with locked(tmp_path, seconds=0.1) as state:

