@@ -107,7 +107,7 @@ def test_a_machine_without_internet_installs_from_a_stick(stick: Path, cut_off: 
     assert not (tmp_path / "home" / ".cache" / "pip" / "http-v2").exists()  # nothing came from elsewhere
 
 
-@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
 @pytest.mark.parametrize(
     ("block", "processor"),
     [(1, "arm64"), (2, "x86_64"), (2, "aarch64")],

