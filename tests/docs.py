@@ -18,6 +18,7 @@ RUN = "tests/integration/test_docs.py"
 _UPDATES = "tests/integration/test_docs.py, in its last test"
 _OFFLINE = "tests/integration/test_offline.py"
 _COMPOSE = "tests/compose"
+_BRIDGE = "tests/integration/bridge/test_command_line.py"
 _SHARING = "tests/integration/lab/test_sharing.py"
 _UNIT = "tests/unit"
 _CI = ".ci/run"
@@ -57,6 +58,11 @@ TESTED = {
     "lab prefetch": RUN,
     "lab prefetch --to DIR": RUN,
     "lab prefetch --from DIR": RUN,
+    # On the job
+    'lab bridge --from "acme/{device}/readings" --to acme-readings --make-topics': _BRIDGE,
+    'lab simulate --size 200 --rate 1000 --topic "acme/{device}/readings"': _BRIDGE,
+    "lab bridge --help": RUN,
+    "lab simulate --help": RUN,
     # A stick
     "export STICK=/media/stick": _OFFLINE,
     'git clone ADDRESS-OF-THIS-REPOSITORY "$STICK/lessons"': _OFFLINE,
@@ -110,7 +116,6 @@ TESTED = {
     "uv run ruff check && uv run ruff format --check && uv run mypy && uv run codespell": _CI,
     "uv run pytest tests/compose": _CI,
     "bash .ci/run": "not run: the tests would run themselves",
-    "sed -i.bak 's#OWNER/REPOSITORY#ana/lessons#g' README.md && rm README.md.bak": _UNIT,
     # Continuous integration
     "uv run pytest --again tests/notebooks": _CI,
     "uv run pytest --nbmake --nbmake-timeout=60 -n 2 notebooks": _CI,

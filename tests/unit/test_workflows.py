@@ -31,15 +31,6 @@ def test_the_oldest_and_the_newest_python_are_tested_with_both_brokers_on_two_sy
         assert {row["mqtt"] for row in rows if row["os"] == system} == {"embedded", "native"}
 
 
-def test_a_fork_puts_its_name_into_the_badges_with_one_command(tmp_path: Path) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (tmp_path / "README.md").write_text(readme, encoding="utf-8")
-    (command,) = (line for line in (ROOT / "CONTRIBUTING.md").read_text("utf-8").splitlines() if "sed -i.bak" in line)
-    if sys.platform != "win32":
-        subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True, timeout=20)
-        assert (tmp_path / "README.md").read_text("utf-8") == readme.replace("OWNER/REPOSITORY", "ana/lessons")
-
-
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="by design: lint of shell; the CI's lint job has shellcheck")
 def test_the_shell_is_sound() -> None:
     scripts = [".github/report", ".binder/postBuild", ".binder/start", ".ci/run", "tests/compose/install"]
