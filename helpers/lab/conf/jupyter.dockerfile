@@ -1,5 +1,5 @@
 # JupyterLab with the lessons, for the compose profile `jupyter`. The notebooks themselves are mounted, not copied.
-FROM python:3.13.9-slim-bookworm
+FROM python:3.13.15-slim-bookworm
 WORKDIR /lessons
 # Whoever the container runs as may write here, and only here.
 ENV HOME=/learner LAB_HOME=/learner/lab LAB_CACHE=/opt/lab
