@@ -129,6 +129,7 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(launch.artifacts, "fetch", never)
     monkeypatch.setattr(launch.sys, "platform", "win32")
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)  # since Python 3.12 it asks Windows itself
 
 
 @pytest.mark.usefixtures("windows")
