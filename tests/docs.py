@@ -116,6 +116,8 @@ TESTED = {
     "uv run ruff check && uv run ruff format --check && uv run mypy && uv run codespell": _CI,
     "uv run pytest tests/compose": _CI,
     "bash .ci/run": "not run: the tests would run themselves",
+    "uvx pre-commit install": "not run: it would leave a hook in the repository that is tested",
+    "uvx pre-commit run --all-files": "not run: its hooks are the linters, which .ci/run runs",
     # Continuous integration
     "uv run pytest --again tests/notebooks": _CI,
     "uv run pytest --nbmake --nbmake-timeout=60 -n 2 notebooks": _CI,

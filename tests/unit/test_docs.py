@@ -55,6 +55,11 @@ def test_the_readmes_time_is_the_lessons(lesson: Lesson) -> None:
 
 
 @pytest.mark.parametrize("lesson", LESSONS.values(), ids=lambda each: each.number)
+def test_a_workshop_report_asks_for_the_lessons_time(lesson: Lesson) -> None:
+    assert f"| {lesson.number} {lesson.title} |" in docs.text(".github/ISSUE_TEMPLATE/workshop-report.yml")
+
+
+@pytest.mark.parametrize("lesson", LESSONS.values(), ids=lambda each: each.number)
 def test_the_workshops_times_are_the_lessons(lesson: Lesson) -> None:
     page, first = docs.text("WORKSHOP.md"), anatomy.Lesson.read(lesson.path).cells[0].source
     row = re.search(rf"^\| {lesson.number} {lesson.title} \| (\d+) s \| \d+ min \| (\d+) min \|$", page, re.MULTILINE)

@@ -201,6 +201,14 @@ def test_no_file_is_large() -> None:
     assert [name(path) for path in files() if path.stat().st_size > 500_000] == []
 
 
+def test_one_version_is_the_newest() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    [_, newest, *_] = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert project["version"] == citation["version"]
+    assert newest == f"{citation['version']} ({citation['date-released']})"
+
+
 def test_environment_yml_admits_what_pyproject_pins() -> None:
     """conda-forge trails by days, so ``environment.yml`` gives ranges; each must admit the version tested here."""
     environment = conda_packages()
