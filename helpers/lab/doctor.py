@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from helpers.errors import LessonError
 from helpers.lab import lifecycle
 from helpers.lab.connect import attach
-from helpers.lab.progress import Reporter, Silent, html_table
+from helpers.lab.progress import Reporter, html_table
 from helpers.lab.runtime import artifacts, java, ports
 from helpers.lab.settings import Settings
 from helpers.lab.shared import share as sharing
@@ -73,7 +73,7 @@ class Report:
 def preflight() -> Report:
     """Test what every lesson needs: a message through MQTT and Kafka, a schema, the packages, the widgets."""
     settings = Settings.from_environment()
-    return Report((*_services(settings, Silent()), _packages(), _widgets()))
+    return Report((*_services(settings, Reporter()), _packages(), _widgets()))
 
 
 def examine(settings: Settings, *, report: Reporter) -> Report:

@@ -12,7 +12,7 @@ from typing import Any
 
 from helpers.lab import state
 from helpers.lab.errors import NotWritable
-from helpers.lab.progress import Reporter, Silent
+from helpers.lab.progress import Reporter
 from helpers.lab.providers import composed, provider
 from helpers.lab.runtime import launch, ports, processes
 from helpers.lab.runtime.program import Instance, Listener, Program
@@ -23,7 +23,7 @@ from helpers.lab.settings import Settings
 from helpers.lab.shared import share as sharing
 
 _LEAST_DISK = 500_000_000
-_SILENT = Silent()
+_NO_REPORT = Reporter()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Status:
 
 
 def up(
-    settings: Settings, *, report: Reporter = _SILENT, only: Iterable[str] = SERVICES, share: str | None = None
+    settings: Settings, *, report: Reporter = _NO_REPORT, only: Iterable[str] = SERVICES, share: str | None = None
 ) -> list[Status]:
     """Start the services that do not run and return when all are ready. Those that run are left alone.
 

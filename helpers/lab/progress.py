@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -29,29 +28,19 @@ def html_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return f"<table><thead><tr>{line('th', head)}</tr></thead><tbody>{body}</tbody></table>"
 
 
-class Reporter(Protocol):
-    """What the lab's functions report to while they work; they do not print."""
+class Reporter:
+    """What the lab's functions report to while they work; they do not print. This one shows nothing."""
 
     def say(self, text: str) -> None:
-        """Print one message."""
-
-    def bar(self, title: str, *, total: int) -> AbstractContextManager[Callable[[int], None]]:
-        """Show a bar of ``total`` bytes; the context gives the function to advance it."""
-
-
-class Silent:
-    """A reporter that shows nothing."""
-
-    def say(self, text: str) -> None:
-        """Show nothing."""
+        """Show one message."""
 
     @contextmanager
     def bar(self, title: str, *, total: int) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
-        """Show nothing."""
+        """Show a bar of ``total`` bytes; the context gives the function to advance it."""
         yield lambda _bytes: None
 
 
-class OnScreen:
+class OnScreen(Reporter):
     """A reporter for terminals and notebooks."""
 
     def __init__(self) -> None:

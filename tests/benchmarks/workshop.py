@@ -38,7 +38,7 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from helpers import lab
 from helpers.fleet.fleet import Fleet
 from helpers.lab.connect import attach
-from helpers.lab.progress import Silent
+from helpers.lab.progress import Reporter
 from helpers.lab.runtime import processes
 from helpers.lab.services.mqtt import MqttEndpoint, connected
 from helpers.lab.services.mqtt import client as mqtt_client
@@ -165,7 +165,7 @@ def whole_lessons(
 
 def learner(rounds: int) -> None:
     """Be one learner: take the steps at each ``go``, and say how long each took."""
-    found = attach(lab.Settings.from_environment(), report=Silent())
+    found = attach(lab.Settings.from_environment(), report=Reporter())
     readings = [each.to_json() for each in islice(Fleet(6, seed=7).readings(), READINGS)]
     print("ready", flush=True)
     for number in range(rounds):

@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from helpers import lab
 from helpers.lab import doctor
-from helpers.lab.progress import Silent
+from helpers.lab.progress import Reporter
 from helpers.lab.runtime import ports, processes
 from helpers.lab.runtime.program import on_path
 
@@ -185,7 +185,7 @@ def given_env(
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM"])
 def test_the_doctor_is_content_with_what_is_given(given_env: Any, mechanism: str) -> None:
-    report = doctor.examine(lab.Settings.from_environment(given_env(mechanism)), report=Silent())
+    report = doctor.examine(lab.Settings.from_environment(given_env(mechanism)), report=Reporter())
     assert report.passed, report
 
 

@@ -21,7 +21,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from helpers import lab
 from helpers.lab import env_file
 from helpers.lab.connect import attach
-from helpers.lab.progress import Silent
+from helpers.lab.progress import Reporter
 from helpers.lab.runtime import ports, processes
 from helpers.lab.runtime.program import on_path
 from helpers.lab.services import http
@@ -65,7 +65,7 @@ class Room:
         return env
 
     def here(self, env: dict[str, str]) -> here.Here:
-        return attach(lab.Settings.from_environment(env), report=Silent())
+        return attach(lab.Settings.from_environment(env), report=Reporter())
 
 
 @pytest.fixture(scope="module", params=list(MQTT))
