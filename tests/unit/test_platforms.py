@@ -145,7 +145,7 @@ def test_the_lab_on_windows_says_wsl2_before_it_downloads(tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("windows")
-def test_a_private_kafka_on_windows_says_wsl2_too() -> None:
+def test_a_scratch_kafka_on_windows_says_wsl2_too() -> None:
     with pytest.raises(LabError, match="natively on Windows") as caught:
         lab.scratch("kafka").start()
     assert "WSL2" in caught.value.remedy

@@ -18,8 +18,8 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 LAB = str(Path(sys.executable).with_name("lab"))
 
 
-class Told:
-    """A reporter that remembers what it was told."""
+class Reported:
+    """A reporter that keeps the messages."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -32,8 +32,8 @@ class Told:
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def reported() -> Reported:
+    return Reported()
 
 
 @pytest.fixture

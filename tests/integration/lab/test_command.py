@@ -101,7 +101,7 @@ def test_the_doctor_names_a_remedy(here: Any, monkeypatch: pytest.MonkeyPatch, t
     assert "→" in repr(doctor.preflight())
 
 
-def test_a_given_service_that_is_away_is_named(lab_env: dict[str, str], command: Command) -> None:
+def test_an_external_service_that_is_away_is_named(lab_env: dict[str, str], command: Command) -> None:
     port = ports.any_free()
     env = {k: v for k, v in lab_env.items() if k != "LAB_MQTT_PROVIDER"}
     env |= {"LAB_MQTT_HOST": "127.0.0.1", "LAB_MQTT_PORT": str(port), "LAB_NAMESPACE": "ana"}

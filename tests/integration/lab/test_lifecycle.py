@@ -86,7 +86,7 @@ def test_a_broker_that_hangs_is_replaced(own: lab.Settings) -> None:
 
 
 def test_a_port_that_is_taken_is_named_with_its_holder(
-    own_env: dict[str, str], told: Any, monkeypatch: pytest.MonkeyPatch
+    own_env: dict[str, str], reported: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = lab.Settings.from_environment({k: v for k, v in own_env.items() if k != "LAB_PORTS"})
     holder = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); "
@@ -96,13 +96,13 @@ def test_a_port_that_is_taken_is_named_with_its_holder(
         try:
             taken = int(other.stdout.readline())
             monkeypatch.setitem(SERVICES, "mqtt", dataclasses.replace(SERVICES["mqtt"], ports=(taken,)))
-            found = by_name(lab.up(settings, report=told, only=MQTT))["mqtt"]
+            found = by_name(lab.up(settings, report=reported, only=MQTT))["mqtt"]
         finally:
             other.kill()
     assert found.ready
     assert found.endpoint.port > taken
-    assert re.search(rf"port {taken} is used by \S+ \(pid {other.pid}\)", told.text)
-    assert f"so it listens on {found.endpoint.port}" in told.text
+    assert re.search(rf"port {taken} is used by \S+ \(pid {other.pid}\)", reported.text)
+    assert f"so it listens on {found.endpoint.port}" in reported.text
 
 
 def test_two_at_once_start_one_lab(own_env: dict[str, str], own: lab.Settings) -> None:
@@ -125,7 +125,7 @@ def test_a_lab_that_is_busy_says_so(own: lab.Settings) -> None:
         pass
 
 
-def test_a_state_file_from_before_a_restart_is_not_believed(own: lab.Settings) -> None:
+def test_a_state_file_from_before_a_restart_is_not_trusted(own: lab.Settings) -> None:
     first = by_name(lab.up(own, only=MQTT))["mqtt"]
     lab.down(own)
     with state.locked(own.home) as stale:
@@ -140,12 +140,12 @@ def test_a_state_file_from_before_a_restart_is_not_believed(own: lab.Settings) -
     assert second.pid != os.getpid()
 
 
-def test_an_unreadable_state_file_is_put_aside_and_no_process_forgotten(own: lab.Settings, told: Any) -> None:
+def test_an_unreadable_state_file_is_renamed_and_no_process_forgotten(own: lab.Settings, reported: Any) -> None:
     first = by_name(lab.up(own, only=MQTT))["mqtt"]
     (own.home / "state.json").write_text("{", encoding="utf-8")
-    second = by_name(lab.up(own, report=told, only=MQTT))["mqtt"]
+    second = by_name(lab.up(own, report=reported, only=MQTT))["mqtt"]
     assert second.ready
-    assert "state file could not be read" in told.text
+    assert "state file could not be read" in reported.text
     assert (own.home / "state.unreadable").exists()
     assert not psutil.pid_exists(first.pid) or psutil.Process(first.pid).status() == psutil.STATUS_ZOMBIE
     assert started_here(own.home) == [second.pid]
@@ -164,7 +164,7 @@ def test_a_service_that_dies_at_its_start_shows_the_end_of_its_log() -> None:
     assert not caught.value.log.parent.exists()
 
 
-def test_a_service_that_never_answers_is_given_up(tmp_path: Path) -> None:
+def test_a_service_that_never_answers_is_an_error(tmp_path: Path) -> None:
     service = dataclasses.replace(SERVICES["mqtt"], deadline=0.3)
     instance = Instance(folder=tmp_path, cache=tmp_path, ports=(1,))
     process = processes.start([sys.executable, "-c", "import time; time.sleep(60)"], log=instance.log, folder=tmp_path)

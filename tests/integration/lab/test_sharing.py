@@ -129,7 +129,7 @@ def test_others_reach_the_listeners_for_them_and_nothing_else(room: Room) -> Non
             pass
 
 
-def test_every_service_works_behind_its_door(room: Room, unique: Callable[[str], str]) -> None:
+def test_every_service_works_from_other_machines(room: Room, unique: Callable[[str], str]) -> None:
     found = room.here(room.learner(unique("a").replace("-", "")[:20]))
     name = f"{found.ns}hello-others"
     for each in found.status:
@@ -143,7 +143,7 @@ def test_every_service_works_behind_its_door(room: Room, unique: Callable[[str],
 
 @pytest.mark.parametrize("service", list(SERVICES))
 @pytest.mark.parametrize("password", ["", "wrong"])
-def test_nobody_comes_in_without_the_password(room: Room, service: str, password: str) -> None:
+def test_nobody_connects_without_the_password(room: Room, service: str, password: str) -> None:
     # Somebody on this machine was let in without one, just now: that must not open the other door.
     local = {each.service.name: each for each in lab.status(room.settings)}[service]
     if local.endpoint is None:
@@ -239,7 +239,7 @@ def test_two_learners_do_the_same_lessons_at_once(room: Room, unique: Callable[[
     assert made("log")[ana["name"]] == set()
 
 
-def test_a_door_that_falls_shut_is_seen_and_opened(room: Room) -> None:
+def test_a_proxy_that_ended_is_seen_and_started_again(room: Room) -> None:
     if room.env["LAB_MQTT_PROVIDER"] == "embedded":
         pytest.skip("by design: the gate is the same whatever the MQTT broker")
     before = room.handout.read_text()

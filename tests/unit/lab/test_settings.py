@@ -47,7 +47,7 @@ def test_folders_are_absolute_wherever_one_stands(tmp_path: Path, monkeypatch: p
     assert (settings.home, settings.cache) == (tmp_path / "here", tmp_path / "there")
 
 
-def test_a_given_mqtt_broker_over_tls_with_a_password(pem: str) -> None:
+def test_an_external_mqtt_broker_over_tls_with_a_password(pem: str) -> None:
     env = MQTT | {"LAB_MQTT_USERNAME": "ana", "LAB_MQTT_PASSWORD": "pw", "LAB_MQTT_CA": pem}
     given = Settings.from_environment(env).external["mqtt"]
     assert given == MqttEndpoint(
@@ -83,7 +83,7 @@ def test_without_tls_the_port_is_1883() -> None:
         ),
     ],
 )
-def test_a_given_kafka(more: dict[str, str], conf: dict[str, str]) -> None:
+def test_an_external_kafka(more: dict[str, str], conf: dict[str, str]) -> None:
     env = KAFKA | {f"LAB_KAFKA_{name}": value for name, value in more.items()}
     given = Settings.from_environment(env).external["kafka"]
     assert isinstance(given, KafkaEndpoint)
@@ -91,14 +91,14 @@ def test_a_given_kafka(more: dict[str, str], conf: dict[str, str]) -> None:
     assert dict(given.conf) == {"bootstrap.servers": "a.example:9092,b.example:9092", **conf, **login}
 
 
-def test_a_given_kafka_with_its_own_authority(pem: str) -> None:
+def test_an_external_kafka_with_its_own_authority(pem: str) -> None:
     given = Settings.from_environment(KAFKA | {"LAB_KAFKA_CA": pem}).external["kafka"]
     assert isinstance(given, KafkaEndpoint)
     assert given.conf["security.protocol"] == "SSL"
     assert given.conf["ssl.ca.location"] == pem
 
 
-def test_a_given_registry(pem: str) -> None:
+def test_an_external_registry(pem: str) -> None:
     env = REGISTRY | {"LAB_REGISTRY_USERNAME": "ana", "LAB_REGISTRY_PASSWORD": "pw", "LAB_REGISTRY_CA": pem}
     given = Settings.from_environment(env).external["registry"]
     assert isinstance(given, RegistryEndpoint)
@@ -108,7 +108,7 @@ def test_a_given_registry(pem: str) -> None:
     assert given.conf["ssl.ca.location"] == pem
 
 
-def test_a_given_influxdb() -> None:
+def test_an_external_influxdb() -> None:
     env = INFLUXDB | {"LAB_INFLUXDB_TOKEN": "tok", "LAB_INFLUXDB_DATABASE": "mine"}
     given = Settings.from_environment(env).external["influxdb"]
     assert given == InfluxEndpoint(url="http://influx.example:8086", provider="given", token="tok", database="mine")

@@ -1,4 +1,4 @@
-"""Services that somebody else runs, with TLS and passwords, serve as well; and nobody sees the passwords."""
+"""External services with TLS and passwords work as well, and the passwords are not shown."""
 
 from __future__ import annotations
 
@@ -177,22 +177,22 @@ def registry() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def given_env(
+def external_env(
     own_env: dict[str, str], mqtt: dict[str, str], kafkas: dict[str, dict[str, str]], registry: dict[str, str]
 ) -> Callable[[str], dict[str, str]]:
     return lambda mechanism: own_env | mqtt | kafkas[mechanism] | registry | {"LAB_NAMESPACE": "ana"}
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM"])
-def test_the_doctor_is_content_with_what_is_given(given_env: Any, mechanism: str) -> None:
-    report = doctor.examine(lab.Settings.from_environment(given_env(mechanism)), report=Reporter())
+def test_the_doctor_passes_external_services(external_env: Any, mechanism: str) -> None:
+    report = doctor.examine(lab.Settings.from_environment(external_env(mechanism)), report=Reporter())
     assert report.passed, report
 
 
-def test_a_lesson_runs_on_what_is_given_and_nothing_is_started(
-    given_env: Any, command: Callable[..., Any], own: lab.Settings
+def test_a_lesson_runs_on_external_services_and_nothing_is_started(
+    external_env: Any, command: Callable[..., Any], own: lab.Settings
 ) -> None:
-    env = given_env("SCRAM")
+    env = external_env("SCRAM")
     answer = command(env, "run", "00")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     status = command(env, "status")
@@ -212,20 +212,20 @@ def test_a_lesson_runs_on_what_is_given_and_nothing_is_started(
     ],
 )
 def test_a_wrong_password_is_named_with_its_service(
-    given_env: Any, command: Callable[..., Any], variable: str, service: str
+    external_env: Any, command: Callable[..., Any], variable: str, service: str
 ) -> None:
-    answer = command(given_env("PLAIN") | {variable: "wrong word"}, "reset")
+    answer = command(external_env("PLAIN") | {variable: "wrong word"}, "reset")
     assert answer.returncode == 1
     assert service in answer.stderr
     assert "wrong word" not in answer.stderr
     assert "Traceback" not in answer.stderr
 
 
-def test_a_certificate_nobody_vouches_for_is_refused(
-    given_env: Any, command: Callable[..., Any], tmp_path: Path
+def test_a_certificate_of_an_unknown_authority_is_refused(
+    external_env: Any, command: Callable[..., Any], tmp_path: Path
 ) -> None:
     stranger = tmp_path / "stranger.pem"
     trustme.CA().cert_pem.write_to_path(str(stranger))
-    answer = command(given_env("PLAIN") | {"LAB_MQTT_CA": str(stranger)}, "reset")
+    answer = command(external_env("PLAIN") | {"LAB_MQTT_CA": str(stranger)}, "reset")
     assert answer.returncode == 1
     assert "certificate" in answer.stderr.lower()
