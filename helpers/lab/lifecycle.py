@@ -115,20 +115,17 @@ def status(settings: Settings, *, only: Iterable[str] = SERVICES) -> list[Status
 def _look(service: Service[Any], lab: state.State, settings: Settings, in_compose: Mapping[str, int]) -> Status:
     chosen = provider(service, settings, composed=in_compose)
     running = lab.services.get(service.name)
-    if chosen == "given":
-        endpoint = settings.external[service.name]
-        return Status(
-            service=service, provider=chosen, endpoint=endpoint, problem=service.problem(endpoint, timeout=10)
-        )
-    if running:
+    if running and chosen != "given":
         return _look_at(running, service, settings)
-    if chosen == "compose":
-        endpoint = service.local(in_compose.get(service.name, service.ports[0]), chosen)
-        return Status(service=service, provider=chosen, endpoint=endpoint, problem=service.problem(endpoint))
+    if chosen in PROGRAMS:
+        log = _instance(service, PROGRAMS[chosen], settings).log
+        return Status(service=service, provider=chosen, endpoint=None, problem="not running", log=log)
     if chosen == "none":
         return Status(service=service, provider=chosen, endpoint=None, problem="not available here")
-    log = _instance(service, PROGRAMS[chosen], settings).log
-    return Status(service=service, provider=chosen, endpoint=None, problem="not running", log=log)
+    in_container = service.local(in_compose.get(service.name, service.ports[0]), chosen)
+    endpoint = settings.external.get(service.name, in_container)
+    problem = service.problem(endpoint, timeout=10 if chosen == "given" else 2)
+    return Status(service=service, provider=chosen, endpoint=endpoint, problem=problem)
 
 
 def _look_at(running: state.Running, service: Service[Any], settings: Settings) -> Status:
