@@ -2,7 +2,8 @@
 
 The lab lives in a temporary folder and listens on free ports, so a lab that runs already is never touched. It is
 started when the first test asks for it. Its MQTT broker is Mosquitto where that is installed, else Artemis; ``--mqtt``
-chooses. A test that depends on this choice, because one of its fixtures does, has the marker ``mqtt``.
+chooses. A test that depends on this choice, because one of its fixtures does, has the marker ``mqtt``, by which it can
+be run on the other one too. A test marked ``without_mqtt`` uses the other services only; its ``here`` has no broker.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import signal
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,7 @@ def pytest_configure() -> None:
 @pytest.hookimpl(tryfirst=True)  # before -m looks for the marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "mqtt_provider" in getattr(item, "fixturenames", ()):
+        if "mqtt_provider" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("without_mqtt"):
             item.add_marker(pytest.mark.mqtt)
 
 
@@ -150,13 +152,15 @@ def _attached(lab_env: dict[str, str]) -> Any:
 
 
 @pytest.fixture
-def here(lab_env: dict[str, str], _attached: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def here(
+    request: pytest.FixtureRequest, lab_env: dict[str, str], _attached: Any, monkeypatch: pytest.MonkeyPatch
+) -> Any:
     """The tests' lab as a lesson sees it: ``here.mqtt``, ``here.kafka``, ``here.registry``, ``here.ns``.
 
     For as long as the test runs, this process's ``LAB_*`` variables are those of that lab.
     """
     _as_in(lab_env, monkeypatch)
-    return _attached
+    return replace(_attached, mqtt=None) if request.node.get_closest_marker("without_mqtt") else _attached
 
 
 def _as_in(env: dict[str, str], patch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from helpers.lab.services.table import SERVICES
 from tests.compose import traces
 from tests.compose.stack import Stack
 
-LESSONS = ["00", "02", "04", "05", "06", "09"]
+LESSONS = ["00", "06", "09"]  # which between them use every service as the others do
 
 
 @pytest.fixture(scope="module")

@@ -35,6 +35,8 @@ from helpers.lab.runtime.program import on_path
 from helpers.lab.services.influxdb import InfluxEndpoint
 from helpers.paths import DATA, ROOT
 
+pytestmark = pytest.mark.without_mqtt
+
 PARTITIONS = 3
 BATCH = 10
 GROUP = "analysts-influx"

@@ -101,12 +101,10 @@ def need_mosquitto(pytestconfig: pytest.Config) -> None:
         pytest.skip("Mosquitto is not installed")
 
 
-@pytest.fixture(params=["mosquitto", "artemis"])
-def own_mqtt(request: pytest.FixtureRequest, bench: Bench, pytestconfig: pytest.Config) -> Iterator[Bench]:
-    """Each MQTT broker in turn, one of its own, to be restarted."""
-    if request.param == "mosquitto":
-        need_mosquitto(pytestconfig)
-    with lab.scratch("mqtt", provider=request.param) as broker:
+@pytest.fixture
+def own_mqtt(bench: Bench) -> Iterator[Bench]:
+    """An MQTT broker of the test's own, to be restarted."""
+    with lab.scratch("mqtt", provider=bench.mqtt.provider) as broker:
         yield Bench(broker, bench.kafka, bench.name)
 
 

@@ -1,4 +1,4 @@
-"""A lab, and a lesson on it, where names of folders have spaces and letters beyond ASCII, under any locale."""
+"""A lab, and a lesson on it, where names of folders have spaces and letters beyond ASCII, under the locale C."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
-def test_a_lab_in_a_folder_with_such_a_name_runs_a_lesson(tmp_path: Path, locale: str) -> None:
+def test_a_lab_in_a_folder_with_such_a_name_runs_a_lesson(tmp_path: Path) -> None:
     folder = tmp_path / "Übungen und Tests"
     (folder / "Ablage").mkdir(parents=True)
     cache = folder / "Ablage" / "größer"
     shutil.copytree(lab.Settings.from_environment().cache, cache, copy_function=_link)
     env = {
         **{name: value for name, value in os.environ.items() if name not in {"LANG", "PYTHONUTF8"}},
-        "LC_ALL": locale,
+        "LC_ALL": "C",
         "LAB_HOME": str(folder / "lab"),
         "LAB_CACHE": str(cache),
         "LAB_PORTS": "any",

@@ -30,7 +30,6 @@ from helpers.lab.shared import share as sharing
 from tests.integration.lab.conftest import LAB, run_lab
 
 ADDRESS = "127.0.0.2"
-MQTT = {"native": "mosquitto", "embedded": "artemis"}
 SECONDS = 300
 
 if sys.platform != "linux":
@@ -68,13 +67,11 @@ class Room:
         return attach(lab.Settings.from_environment(env), report=Reporter())
 
 
-@pytest.fixture(scope="module", params=list(MQTT))
-def room(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
-    if request.param == "native" and not on_path("mosquitto"):
-        pytest.skip("Mosquitto is not installed")
+@pytest.fixture(scope="module")
+def room(mqtt_provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
     folder = tmp_path_factory.mktemp("a room")
     env = {key: value for key, value in os.environ.items() if not key.startswith("LAB_") or key == "LAB_CACHE"}
-    env |= {"LAB_HOME": str(folder / "the lab"), "LAB_PORTS": "any", "LAB_MQTT_PROVIDER": request.param}
+    env |= {"LAB_HOME": str(folder / "the lab"), "LAB_PORTS": "any", "LAB_MQTT_PROVIDER": mqtt_provider}
     env |= {"LAB_KAFKA_PROVIDER": "embedded", "LAB_REGISTRY_PROVIDER": "embedded"}
     env |= {"LAB_INFLUXDB_PROVIDER": "native" if on_path("influxd") else "none"}
     try:
