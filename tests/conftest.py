@@ -1,4 +1,4 @@
-"""What all tests share: a lab of their own, names nobody else uses, and skips that fail where nothing may be missing.
+"""What all tests share: a lab of their own, unique names, and skips that count as failures where CI asks for it.
 
 The lab lives in a temporary folder and listens on free ports, so a lab that runs already is never touched. It is
 started when the first test asks for it. Its MQTT broker is Mosquitto where that is installed, else Artemis; ``--mqtt``
@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
-# On a machine that must have every part, a skipped test is a failed one, unless its reason begins like this.
+# With LAB_CI set a skipped test fails, unless its reason has this in it.
 BY_DESIGN = "by design: "
 KEPT = {"LAB_CACHE", "LAB_CI"}
 
@@ -41,8 +41,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    # Told to stop, pytest still takes its lab down. A shell that runs it in the background has Ctrl-C ignored, and so
-    # would every program that a test starts and interrupts.
+    # SIGTERM too lets fixtures end the lab. A shell starts programs in the background with SIGINT ignored, which what
+    # tests start and interrupt would inherit.
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.default_int_handler)
 
@@ -95,7 +95,7 @@ def _no_skips(report: Any) -> Any:
 
 @pytest.fixture(scope="session", autouse=True)
 def _clean_environment() -> Iterator[None]:
-    """No ``LAB_*`` variable of the person who runs the tests reaches a test."""
+    """Hide the ``LAB_*`` variables of the person who runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
         for variable in [each for each in os.environ if each.startswith("LAB_") and each not in KEPT]:
             patch.delenv(variable)
@@ -129,7 +129,7 @@ def lab_env(
         "LAB_HOME": str(tmp_path_factory.mktemp("lab")),
         "LAB_PORTS": "any",
         "LAB_MQTT_PROVIDER": mqtt_provider,
-        # Never somebody's containers.
+        # Never the containers of the person who runs the tests.
         "LAB_KAFKA_PROVIDER": "embedded",
         "LAB_REGISTRY_PROVIDER": "embedded",
         "LAB_INFLUXDB_PROVIDER": "native" if on_path("influxd") else "none",
@@ -171,13 +171,13 @@ def _as_in(env: dict[str, str], patch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def unique() -> Callable[[str], str]:
-    """Make names that no other test uses: ``unique("readings")`` is ``readings-3f9c2a17``."""
+    """Make unique names: ``unique("readings")`` is ``readings-3f9c2a17``."""
     return lambda word: f"{word}-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture(scope="session")
 def artifacts() -> Path:
-    """Where a test keeps what a person may want to look at. Git ignores it."""
+    """The folder for what a person may want to look at, such as screenshots. Git ignores it."""
     folder = Path(os.environ.get("LAB_ARTIFACTS") or Path(__file__).parent.parent / "artifacts")
     folder.mkdir(parents=True, exist_ok=True)
     return folder

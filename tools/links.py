@@ -1,7 +1,7 @@
-"""Every link of the pages and lessons to the world outside, asked once: ``python -m tools.links``. It is no test.
+"""Check each external link of the pages and lessons: ``python -m tools.links``.
 
-Sites go away, and a test that fails for it would fail for everybody: the weekly run calls this and opens an issue.
-An address that answers but lets no program in (401, 403, 429) counts as there.
+Sites go away through no fault of a commit, so this is not a test: the weekly run calls it and opens an issue. A site
+that answers but turns programs away (401, 403, 405, 429) counts as reachable.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from urllib.parse import urlsplit
 from helpers.paths import NOTEBOOKS, ROOT
 
 ADDRESS = re.compile(r"https?://[^\s\"'`<>\\()\[\]{}]+(?:\([^\s\"'`<>\\()]*\)[^\s\"'`<>\\()\[\]{}]*)?")
-SHUT = {401, 403, 405, 429}
+TURNED_AWAY = {401, 403, 405, 429}
 OURS = {"127.0.0.1", "localhost"}
 _ATTEMPTS = 3
 _SECONDS = 20
 
 
 def pages() -> list[Path]:
-    """Where links are: Markdown and lessons."""
+    """Return the files with links: Markdown and lessons."""
     return sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("data/*.md"), *NOTEBOOKS.glob("*.ipynb")])
 
 
 def addresses(text: str) -> set[str]:
-    """Addresses elsewhere that ``text`` names, without the punctuation that ends a sentence."""
+    """Return the external addresses in ``text``, without the punctuation that ends a sentence."""
     found = {each.rstrip(".,;:!?*") for each in ADDRESS.findall(text.replace("\\n", "\n"))}
     found = {each for each in found if "OWNER/REPOSITORY" not in each}  # a badge before its owner is known
     return {
@@ -38,34 +38,34 @@ def addresses(text: str) -> set[str]:
     }
 
 
-def trouble(address: str) -> str:
-    """Ask an address; "" if it answers, else what is wrong with it."""
+def problem(address: str) -> str:
+    """Request an address. Return "" if it answers, else what went wrong."""
     request = urllib.request.Request(address, headers={"User-Agent": "Mozilla/5.0 (link check)"})  # noqa: S310
-    said = ""
+    reason = ""
     for _ in range(_ATTEMPTS):
         try:
             with urllib.request.urlopen(request, timeout=_SECONDS):  # noqa: S310  http and https only, by ADDRESS
                 return ""
         except urllib.error.HTTPError as error:
-            if error.code in SHUT:
+            if error.code in TURNED_AWAY:
                 return ""
-            said = f"HTTP {error.code}"
+            reason = f"HTTP {error.code}"
         except (OSError, ValueError) as error:
-            said = str(error)
-    return said
+            reason = str(error)
+    return reason
 
 
 def check(files: Iterable[Path]) -> dict[str, str]:
-    """What is wrong with the addresses in ``files``: address and page, and why."""
+    """Return the addresses in ``files`` that do not answer, each with its page, and the reason."""
     named = {each: file.name for file in files for each in addresses(file.read_text(encoding="utf-8"))}
     with ThreadPoolExecutor(8) as pool:
-        answers = dict(zip(named, pool.map(trouble, named), strict=True))
-    return {f"{address} in {named[address]}": said for address, said in answers.items() if said}
+        answers = dict(zip(named, pool.map(problem, named), strict=True))
+    return {f"{address} in {named[address]}": reason for address, reason in answers.items() if reason}
 
 
 def main() -> None:
     wrong = check(pages())
-    sys.stdout.writelines(f"{where}: {said}\n" for where, said in wrong.items())
+    sys.stdout.writelines(f"{where}: {reason}\n" for where, reason in wrong.items())
     sys.exit(1 if wrong else 0)
 
 

@@ -1,8 +1,8 @@
 """The executed lessons as pages to read: ``python -m tools.pages site`` runs them and writes HTML.
 
-The repository stores no outputs, so every page is made anew, with a lab that is up or is started. A page asks nobody
-for anything: plotly.js lies beside it, once, and widgets become what they last showed. Nothing on it can be clicked
-but figures; for the rest there is JupyterLab.
+The repository stores no outputs, so the lessons run first, on the lab, which is started if it is not up. A page fetches
+nothing from elsewhere: plotly.js is a file beside it, and a widget becomes plain HTML that shows its last state. Only
+figures can be clicked; everything else needs JupyterLab.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 FIGURES = "application/vnd.lessons.figures+json"
 SCRIPT = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-# A live figure sends its changes and keeps its beginning: at the end the kernel is asked what each has become.
+# A notebook stores a live figure as it was first shown: ask the kernel for the last state of each.
 ASK = f"""
 import json as _json, ipywidgets as _widgets
 from IPython.display import display as _display
@@ -65,7 +65,7 @@ checks say “not yet” here. To run them, you need Python and one command{wher
 
 
 def executed(lesson: Lesson, env: dict[str, str]) -> Any:
-    """The lesson after it ran, its widgets and live figures turned into HTML that stands alone."""
+    """Run the lesson, and turn its widgets and figures into HTML that needs no kernel."""
     notebook = lesson.notebook
     notebook.cells.append(nbformat.v4.new_code_cell(ASK, id="ask"))
     notebook = execution.run(notebook, env=env)
@@ -89,7 +89,7 @@ def executed(lesson: Lesson, env: dict[str, str]) -> Any:
 
 
 def drawing(figure: dict[str, Any], name: str) -> str:
-    """A figure as plotly.js draws it, from ``plotly.min.js`` beside the page."""
+    """Return HTML with which plotly.js draws a figure."""
     # "</script>" inside a string would end the script.
     data, layout = (json.dumps(figure[part]).replace("</", "<\\/") for part in ("data", "layout"))
     return (
@@ -99,7 +99,7 @@ def drawing(figure: dict[str, Any], name: str) -> str:
 
 
 def drawn(model: str, widgets: dict[str, Any], figures: dict[str, Any], name: str) -> str:
-    """What a widget last showed, as HTML."""
+    """Return the last state of a widget as HTML."""
     if model in figures:
         return drawing(figures[model], name)
     state = widgets[model]["state"]
@@ -119,12 +119,12 @@ def drawn(model: str, widgets: dict[str, Any], figures: dict[str, Any], name: st
 
 
 def exporter() -> HTMLExporter:
-    """The page of nbconvert, with plotly.js from beside it and no script from elsewhere."""
+    """Return nbconvert's exporter, with the local plotly.js and no script from elsewhere."""
     return HTMLExporter(extra_loaders=[DictLoader({"lesson.html.j2": TEMPLATE})], template_file="lesson.html.j2")
 
 
 def page(lesson: Lesson, notebook: Any) -> str:
-    """The HTML of one executed lesson; links to other lessons lead to their pages."""
+    """Return an executed lesson as HTML. Links to other lessons lead to their pages."""
     body, _ = exporter().from_notebook_node(notebook, {"metadata": {"name": lesson.path.stem}})
     for each in lessons():
         body = body.replace(f'href="{each.path.name}', f'href="{each.path.stem}.html')
@@ -132,7 +132,7 @@ def page(lesson: Lesson, notebook: Any) -> str:
 
 
 def publish(folder: Path, numbers: list[str], *, env: dict[str, str]) -> None:
-    """Run the lessons (all, if none is named) and write their pages and an index into ``folder``."""
+    """Run the lessons with these numbers, or all, and write their pages and an index into ``folder``."""
     chosen = [each for each in lessons() if not numbers or each.number in numbers]
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(SCRIPT, folder)
@@ -151,7 +151,7 @@ def publish(folder: Path, numbers: list[str], *, env: dict[str, str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Run the lessons and write them as HTML pages.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("numbers", nargs="*", help="lessons, for example 00 04; all if none is named")
+    parser.add_argument("numbers", nargs="*", help="lessons, for example 00 04; by default all")
     chosen = parser.parse_args()
     lab.up(lab.Settings.from_environment())
     publish(chosen.folder, chosen.numbers, env=dict(os.environ))

@@ -1,6 +1,6 @@
-"""Store notebooks as the repository wants them: ``python -m tools.tidy notebooks/02_*.ipynb``.
+"""Prepare notebooks for a commit: ``python -m tools.tidy notebooks/02_*.ipynb``.
 
-Outputs, execution counts and metadata that an editor left behind go; tags stay; the JSON is written as Jupyter does.
+Removes outputs, execution counts and the metadata of editors, keeps tags, and writes the JSON as Jupyter does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.notebooks.anatomy import KERNELSPEC, tags
 
 
 def tidy(notebook: Any) -> Any:
-    """A copy of ``notebook`` with nothing in it that running or saving it put there."""
+    """Return a copy of ``notebook`` without anything that running or saving it added."""
     copy = nbformat.from_dict(notebook)
     copy.nbformat, copy.nbformat_minor = 4, 5
     copy.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": {"name": "python"}})

@@ -1,4 +1,4 @@
-"""The lessons as pages: every figure is drawn, live ones too, and a page asks nobody for anything."""
+"""The lessons as pages: every figure is drawn, live ones too, and a page fetches nothing from elsewhere."""
 
 from __future__ import annotations
 

@@ -94,8 +94,8 @@ def site() -> Iterator[str]:
     server.server_close()
 
 
-def test_a_dead_link_is_told_from_a_living_one(site: str) -> None:
-    assert [links.trouble(f"{site}/{each}") for each in ("here", "shut", "gone")] == ["", "", "HTTP 404"]
+def test_only_a_dead_link_is_reported(site: str) -> None:
+    assert [links.problem(f"{site}/{each}") for each in ("here", "shut", "gone")] == ["", "", "HTTP 404"]
 
 
 def test_links_are_read_from_prose() -> None:
