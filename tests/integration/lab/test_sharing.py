@@ -38,10 +38,11 @@ if sys.platform != "linux":
 
 @dataclasses.dataclass(frozen=True)
 class Room:
-    """A shared lab, what the command said when it began, and folders for learners."""
+    """A shared lab, what ``lab up --share`` printed, the ports it opened for others, and a folder for learners."""
 
     env: dict[str, str]
     said: str
+    ports: list[int]
     folder: Path
 
     @property
@@ -77,7 +78,7 @@ def room(mqtt_provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     try:
         answer = run_lab(env, "up", "--share", ADDRESS)
         assert answer.returncode == 0, answer.stdout + answer.stderr
-        yield Room(env, answer.stdout, folder)
+        yield Room(env, answer.stdout, sharing.open_ports(lab.Settings.from_environment(env)), folder)
     finally:
         lab.down(lab.Settings.from_environment(env))
 
@@ -103,7 +104,7 @@ def names(found: lab.Here) -> set[str]:
 def test_it_says_what_to_hand_out_and_never_the_password(room: Room) -> None:
     assert str(room.handout) in room.said
     assert "lab join workshop.env --name ana" in room.said
-    for port in sharing.open_ports(room.settings):
+    for port in room.ports:
         assert str(port) in room.said
     shown = [room.said, *(run_lab(room.env, *each).stdout for each in (["status"], ["doctor"], ["logs", "kafka"]))]
     assert f"Shared at {ADDRESS}: open." in shown[1]
