@@ -59,3 +59,7 @@ class FleetError(LessonError):
     def __init__(self, cause: str, *, remedy: str = "", generator_id: str = "") -> None:
         self.generator_id = generator_id
         super().__init__(cause, remedy=remedy)
+
+
+class BridgeError(LessonError):
+    """What carries between MQTT and Kafka cannot go on safely. Messages without a PUBACK stay with the MQTT broker."""

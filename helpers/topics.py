@@ -1,4 +1,4 @@
-"""Topic names on both sides, and the way from one to the other. Pure: nothing here opens a connection.
+"""Topic names on both sides, and how one becomes the other. Pure: nothing here opens a connection.
 
 MQTT topics are paths (``generators/G-001/readings``), appear on use, and there may be a million of them. Kafka topics
 are names (``readings``), are made on purpose, and each costs the broker files. So a bridge folds many MQTT topics into
@@ -25,7 +25,7 @@ _WILDCARDS = {"+": "[^/]*", "#": ".*"}
 
 
 class TopicError(LessonError):
-    """A name that one of the two sides would refuse; ``name`` is that name."""
+    """A name that MQTT or Kafka would refuse; ``name`` is that name."""
 
     def __init__(self, name: str, cause: str, *, remedy: str = "") -> None:
         self.name = name
@@ -33,14 +33,14 @@ class TopicError(LessonError):
 
 
 def namespace(name: str) -> str:
-    """Return what stands in front of every name of one learner: ``"ana"`` gives ``"ana-"``, ``""`` gives ``""``.
+    """Return the prefix of every name of one learner: ``"ana"`` gives ``"ana-"``, ``""`` gives ``""``.
 
     Raises ``TopicError`` unless it is 1 to 20 lower-case letters and digits, beginning with a letter. No hyphen: else
-    the names of the learner ``ana`` could not be told from those of ``ana-b``.
+    the names of the learners ``ana`` and ``ana-b`` could overlap.
     """
     name = name.strip().rstrip("-")
     if name and not re.fullmatch(r"[a-z][a-z0-9]{0,19}", name):
-        raise TopicError(name, "not a namespace", remedy="use up to 20 lower-case letters and digits, such as ana2")
+        raise TopicError(name, "not a valid namespace", remedy="use 1 to 20 lower-case letters and digits, as in ana2")
     return f"{name}-" if name else ""
 
 
@@ -49,7 +49,7 @@ def check_kafka_topic(name: str) -> str:
     if name in {".", ".."} or not KAFKA_LEGAL.fullmatch(name):
         raise TopicError(
             name,
-            "not a Kafka topic name",
+            "not a valid Kafka topic name",
             remedy="1 to 249 letters, digits, '.', '_' and '-', and neither '.' nor '..'",
         )
     return name
@@ -64,13 +64,17 @@ def refuse_collisions(names: Iterable[str]) -> None:
     for name in names:
         other = seen.setdefault(name.replace(".", "_"), name)
         if other != name:
-            raise TopicError(name, f"collides with {other!r}", remedy="Kafka takes '.' and '_' for the same character")
+            raise TopicError(
+                name, f"collides with {other!r}", remedy="to Kafka '.' and '_' are the same: choose another"
+            )
 
 
 def check_mqtt_topic(name: str) -> str:
-    """Return ``name`` if one may publish to it (no wildcard, no NUL, 1 to 65,535 bytes), else raise ``TopicError``."""
+    """Return ``name`` if it is valid in PUBLISH (no wildcard, no NUL, 1 to 65,535 bytes), else raise ``TopicError``."""
     if "+" in name or "#" in name:
-        raise TopicError(name, "a topic to publish to holds no wildcard", remedy="+ and # belong in topic filters")
+        raise TopicError(
+            name, "not a topic to publish to", remedy="+ and # are wildcards, allowed in topic filters only"
+        )
     return _check_mqtt_string(name)
 
 
@@ -80,9 +84,9 @@ def check_mqtt_filter(name: str) -> str:
     plain = split_share(name)[1]
     levels = plain.split("/")
     if "#" in plain and (plain.count("#") > 1 or levels[-1] != "#"):
-        raise TopicError(name, "not a topic filter", remedy="# stands alone, as the last level")
+        raise TopicError(name, "not a valid topic filter", remedy="# stands alone, as the last level")
     if any("+" in level and level != "+" for level in levels):
-        raise TopicError(name, "not a topic filter", remedy="+ stands alone in its level")
+        raise TopicError(name, "not a valid topic filter", remedy="+ stands alone in its level")
     return name
 
 
@@ -91,7 +95,7 @@ def split_share(topic_filter: str) -> tuple[str | None, str]:
     if not topic_filter.startswith("$share/"):
         return None, topic_filter
     if not (found := _SHARE.fullmatch(topic_filter)):
-        raise TopicError(topic_filter, "not a shared subscription", remedy="write $share/GROUP/FILTER")
+        raise TopicError(topic_filter, "not a valid shared subscription", remedy="write $share/GROUP/FILTER")
     return found[1], found[2]
 
 
@@ -101,7 +105,7 @@ def _check_mqtt_string(name: str) -> str:
     except UnicodeEncodeError:
         raise TopicError(name, "cannot be written in UTF-8") from None
     if not 0 < size <= MQTT_LONGEST or "\0" in name:
-        raise TopicError(name, "not an MQTT topic", remedy="1 to 65,535 bytes, and no NUL")
+        raise TopicError(name, "not a valid MQTT topic", remedy="1 to 65,535 bytes, and no NUL")
     return name
 
 
@@ -113,15 +117,15 @@ class Route(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Template:
-    """The way from MQTT topics to Kafka topics and keys, and back, by named levels.
+class TopicMapping:
+    """Maps MQTT topics to Kafka topics and keys, and back, by named levels.
 
-    >>> template = Template("generators/{device}/readings", topic="readings", key="{device}")
-    >>> template.route("generators/G-001/readings")
+    >>> mapping = TopicMapping("generators/{device}/readings", topic="readings", key="{device}")
+    >>> mapping.route("generators/G-001/readings")
     Route(topic='readings', key='G-001')
-    >>> template.filter
+    >>> mapping.filter
     'generators/+/readings'
-    >>> template.mqtt_topic(device="G-001")
+    >>> mapping.mqtt_topic(device="G-001")
     'generators/G-001/readings'
 
     ``pattern`` is a topic filter in which levels may have names: ``{device}`` is a ``+`` that is never empty. ``topic``
@@ -134,19 +138,19 @@ class Template:
 
     def __post_init__(self) -> None:
         if self.pattern.startswith("$share/"):
-            raise TopicError(self.pattern, "shares a subscription", remedy="give the template the filter alone")
+            raise TopicError(self.pattern, "a shared subscription", remedy="give the filter alone, the group as share=")
         names = _NAME.findall(self.pattern)
         if len({*names, "mqtt_topic"}) <= len(names):
             raise TopicError(self.pattern, "uses a name twice, or the name mqtt_topic")
         if unknown := {*_NAME.findall(self.topic), *_NAME.findall(self.key or "")} - {*names, "mqtt_topic"}:
             raise TopicError(
                 self.pattern,
-                f"names no level {', '.join(sorted(unknown))}",
+                f"has no level named {', '.join(sorted(unknown))}",
                 remedy="name it in the pattern, or leave it out of topic and key",
             )
         for text in (self.pattern, self.topic, self.key or ""):
             if re.search("[{}]", _NAME.sub("", text)):
-                raise TopicError(text, "a brace that is no name", remedy="write {device}")
+                raise TopicError(text, "a brace that does not enclose a name", remedy="write {device}, in lower case")
         check_mqtt_filter(self.filter)
         check_kafka_topic(_NAME.sub("x", self.topic))
 
@@ -180,7 +184,7 @@ class Template:
         return Route(topic, self.key.format_map(levels) if self.key else None)
 
     def mqtt_topic(self, **levels: str) -> str:
-        """Return the MQTT topic with these levels, the way back: one keyword argument for each name.
+        """Return the MQTT topic with these levels, the reverse of ``route``: one keyword argument for each name.
 
         Raises ``TopicError`` if a name is missing or a level holds ``/``, ``+`` or ``#``.
         """
@@ -188,8 +192,12 @@ class Template:
             raise TopicError(self.pattern, f"needs the level {', '.join(sorted(missing))}")
         for level in levels.values():
             if not level or "/" in level:
-                raise TopicError(level, "not one level of a topic")
+                raise TopicError(level, "not a single level of a topic")
         return check_mqtt_topic(self.pattern.format_map(levels))
+
+
+# The name that the lessons use.
+Template = TopicMapping
 
 
 def _level(level: str) -> str:

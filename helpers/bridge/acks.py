@@ -5,18 +5,18 @@ from __future__ import annotations
 import struct
 from collections import deque
 
-from helpers.bridge.sink import Pending
+from helpers.sink.inflight import InFlight
 
-# Type and length, then the packet identifier: a PUBACK that says no more means success (MQTT 5.0, 3.4.2.1).
+# Type and length, then the packet identifier: a PUBACK without a reason code means success (MQTT 5.0, 3.4.2.1).
 PUBACK = struct.Struct(">HH")
 _SUCCESS = 0x4002
 
 
-class Acks:
+class AckQueue:
     """The unacknowledged QoS 1 messages of the present connection, in the order in which they came.
 
-    PUBACKs must leave in that order (MQTT 5.0, 4.6.0-2), and delivery reports do not come in it: every Kafka partition
-    goes at its own pace. So a message that is done waits here for all before it.
+    PUBACKs must be sent in that order (MQTT 5.0, 4.6.0-2), but delivery reports come in another: each Kafka partition
+    has its own pace. So a message that is done waits here for all before it.
 
     A packet identifier belongs to a connection: after a reconnect the broker may give the same one to another message.
     So every connection is a *generation* of its own, and a new one forgets the messages of the last.
@@ -24,21 +24,19 @@ class Acks:
 
     def __init__(self) -> None:
         self.generation = 0
-        self._waiting: deque[Pending] = deque()
+        self._waiting: deque[InFlight] = deque()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def begin(self) -> int:
-        """Start a new generation, forget the last one, and return how many messages that left unacknowledged."""
-        left = len(self._waiting)
+    def begin(self) -> None:
+        """Start a new generation and forget the last one."""
         self.generation += 1
         self._waiting.clear()
-        return left
 
-    def add(self, pending: Pending) -> None:
+    def add(self, message: InFlight) -> None:
         """Note a message that was just received."""
-        self._waiting.append(pending)
+        self._waiting.append(message)
 
     def take(self) -> bytes:
         """Return the PUBACKs that are due, ready to send; ``b""`` if there are none."""
@@ -53,5 +51,5 @@ class Acks:
         """When the oldest unacknowledged message was received (``time.monotonic()``), or ``None``."""
         try:
             return self._waiting[0].received.monotonic
-        except IndexError:  # asked from another thread, it may just have become empty
+        except IndexError:  # read from another thread, it may have just become empty
             return None

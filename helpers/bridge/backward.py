@@ -1,4 +1,4 @@
-"""Kafka to MQTT: commands go back to the generators, and Kafka's committed offset says which have arrived."""
+"""Kafka to MQTT: commands go back to the generators, and an offset is committed after the PUBACK."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ import mqtt5
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from mqtt5 import PubAckReasonCode, QoS
 
-from helpers.bridge.cluster import check_topics, raise_if_refused
-from helpers.bridge.config import BridgeError, CommandsConfig
-from helpers.bridge.connection import Connection, connect_packet
-from helpers.bridge.counts import log
-from helpers.bridge.forward import raise_disconnect
-from helpers.bridge.runner import FINISHED_WITHIN, FROM_KAFKA, SHORT_SLICE, SLICE, Loop, OnSnapshot
+from helpers.bridge.config import CommandsConfig
+from helpers.bridge.connection import Connection, connect_packet, raise_disconnect
+from helpers.bridge.runner import FROM_KAFKA, SHORT_SLICE, SLICE, OnSnapshot, Runner, log
+from helpers.errors import BridgeError
+from helpers.sink.cluster import check_topics, raise_if_refused
 from helpers.topics import TopicError
 
 _WINDOW = 1_000
 _PACKET_IDS = 65_535
 _DEAD_LETTER_WITHIN = 5.0
-# Answers that blame the message, not the moment.
+# Answers that blame the message, not the broker's present state.
 _POISON = (
     PubAckReasonCode.NOT_AUTHORIZED,
     PubAckReasonCode.TOPIC_NAME_INVALID,
@@ -34,7 +33,7 @@ _POISON = (
 Headers = list[tuple[str, bytes | None]]
 
 
-class _Sent:
+class _InFlight:
     """One record on its way to MQTT."""
 
     __slots__ = ("done", "place", "record", "since")
@@ -46,32 +45,32 @@ class _Sent:
         self.done = False
 
 
-class Commands(Loop[CommandsConfig]):
-    """One run of the reverse bridge.
+class Backward(Runner[CommandsConfig]):
+    """One run of the bridge from Kafka to MQTT.
 
-    It needs no session at the MQTT broker: after a reconnect it joins its consumer group anew, and so begins at the
-    committed offset, which is the first command without PUBACK. Commands of one key thus leave in order, some twice.
+    It needs no session at the MQTT broker: after a reconnect it joins its consumer group again, and so starts at the
+    committed offset, the first command without PUBACK. Commands of one key are thus sent in order, some of them twice.
     """
 
     def __init__(self, config: CommandsConfig, on_snapshot: OnSnapshot | None = None, every: float = 1.0) -> None:
         super().__init__(config, on_snapshot, every)
         self._consumer: Consumer | None = None
         self._packet_ids = itertools.cycle(range(1, _PACKET_IDS + 1))
-        self._window: deque[_Sent] = deque()
-        self._by_id: dict[int, _Sent] = {}
+        self._window: deque[_InFlight] = deque()
+        self._by_id: dict[int, _InFlight] = {}
 
     def _open(self) -> bool:
-        config, own = self._config, {"error_cb": self._error, "logger": log}
+        config, own = self._config, {"error_cb": self._kafka_error, "logger": log}
         try:
             check_topics({**config.kafka, **own}, config.kafka_topics)
         except KafkaException as error:
-            self.trouble = error.args[0].str()
+            self._note_error(error.args[0].str())
             return False
         self._consumer = Consumer(config.consumer_settings() | own)
         return True
 
-    def _error(self, error: KafkaError) -> None:
-        self.trouble = error.str()
+    def _kafka_error(self, error: KafkaError) -> None:
+        self._note_error(error.str())
         raise_if_refused(error)
 
     def _close(self) -> None:
@@ -96,44 +95,40 @@ class Commands(Loop[CommandsConfig]):
     def _connect_packet(self) -> mqtt5.ConnectPacket:
         return connect_packet(self._config, session_expiry=0)
 
-    def _carry(self, connection: Connection) -> None:
+    def _run_connection(self, connection: Connection) -> None:
         consumer, again = self._kafka, self.ready.is_set()
         self._counts.reconnects += again
         self._forget()
         consumer.subscribe([self._config.route.topic], on_revoke=lambda *_: self._forget())
         try:
-            self._carrying()
+            self._note_ready()
             while not self.stop.is_set():
-                self._round(connection)
+                self._step(connection)
             self._drain(connection)
-        except BridgeError:
-            connection.finish(FINISHED_WITHIN)
-            raise
         finally:
-            connection.close()
             consumer.unsubscribe()
 
     def _forget(self) -> None:
         self._window.clear()
         self._by_id.clear()
 
-    def _round(self, connection: Connection) -> None:
+    def _step(self, connection: Connection) -> None:
         room = min(_WINDOW, connection.connack.receive_max) - len(self._window)
         records = self._kafka.consume(room, 0) if room > 0 else []
         connection.send(b"".join(self._send(record, connection.connack) for record in records))
-        # Neither side wakes the other: while nothing moves, look at both every few milliseconds.
+        # No selector covers both sides: while idle, poll both every few milliseconds.
         self._take(connection.read(0 if records else SHORT_SLICE))
         connection.keep_alive()
-        self._tick()
+        self._report()
 
     def _send(self, record: Message, connack: mqtt5.ConnAckPacket) -> bytes:
         """Return the PUBLISH for one record, or nothing if it ends here."""
         if (error := record.error()) is not None:
             if error.fatal():
                 raise BridgeError(f"Kafka: {error.str()}")
-            self.trouble = error.str()
+            self._note_error(error.str())
             return b""
-        sent = _Sent(record)
+        sent = _InFlight(record)
         self._window.append(sent)
         self._counts.received += 1
         headers = cast("Headers", record.headers() or [])
@@ -154,7 +149,7 @@ class Commands(Loop[CommandsConfig]):
         written: float = record.timestamp()[1] / 1000
         return self._config.expiry - (time.time() - written)
 
-    def _publish(self, sent: _Sent, headers: Headers, left: float | None, connack: mqtt5.ConnAckPacket) -> bytes:
+    def _publish(self, sent: _InFlight, headers: Headers, left: float | None, connack: mqtt5.ConnAckPacket) -> bytes:
         record, config = sent.record, self._config
         packet_id = next(self._packet_ids)
         named = {name: value for name, value in headers if name.startswith("mqtt.")}
@@ -185,12 +180,12 @@ class Commands(Loop[CommandsConfig]):
         self._counts.produced += 1
         return packet
 
-    def _refuse(self, sent: _Sent, reason: str) -> None:
-        """Make a dead letter of a record that can never be sent, and wait until Kafka has it."""
+    def _refuse(self, sent: _InFlight, reason: str) -> None:
+        """Produce a dead letter for a record that can never be sent, and wait until Kafka has it."""
         record, config = sent.record, self._config
         if config.dead_letter_topic is None:
             raise BridgeError(
-                f"Record {sent.place} is no command: {reason}.",
+                f"Record {sent.place} cannot be sent as a command: {reason}.",
                 remedy="its offset is not committed; name a dead_letter_topic to get past such records",
             )
         producer = Producer({**config.kafka, "acks": "all", "enable.idempotence": True, "logger": log})
@@ -208,7 +203,7 @@ class Commands(Loop[CommandsConfig]):
         sent.done = True
 
     def _take(self, packets: list[mqtt5.Packet]) -> None:
-        """Take what the MQTT broker answered, and commit as far as every command before has its PUBACK."""
+        """Take the MQTT broker's answers, and commit as far as all commands have their PUBACK."""
         for packet in packets:
             if isinstance(packet, mqtt5.DisconnectPacket):
                 raise_disconnect(packet, self._config.client_id)
@@ -231,9 +226,9 @@ class Commands(Loop[CommandsConfig]):
             self._kafka.commit(offsets=[*done.values()], asynchronous=True)
 
     def _drain(self, connection: Connection) -> None:
-        """Consume no more, and wait for the PUBACKs that are under way."""
+        """Stop consuming, and wait for the PUBACKs on their way."""
         self.state = "draining"
         ends = time.monotonic() + self._config.drain_timeout
         while self._window and time.monotonic() < ends:
             self._take(connection.read(SLICE))
-        connection.finish(FINISHED_WITHIN)
+        connection.finish()

@@ -1,4 +1,4 @@
-"""The bridge as one starts and stops it: on a thread with ``with``, or in the foreground with ``run``."""
+"""Start and stop a bridge: on a thread with ``with``, or in the foreground with ``run``."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ import time
 from types import FrameType, TracebackType
 from typing import Self
 
-from helpers.bridge.backward import Commands
-from helpers.bridge.config import BridgeConfig, BridgeError, CommandsConfig
-from helpers.bridge.counts import Snapshot
-from helpers.bridge.forward import Engine
+from helpers.bridge.backward import Backward
+from helpers.bridge.config import BridgeConfig, CommandsConfig
+from helpers.bridge.forward import Forward
 from helpers.bridge.runner import OnSnapshot
+from helpers.errors import BridgeError
+from helpers.sink.counts import Snapshot
 
 
-def engine(
+def make_runner(
     config: BridgeConfig | CommandsConfig, on_snapshot: OnSnapshot | None = None, every: float = 1.0
-) -> Engine | Commands:
-    """Return what carries in the direction that ``config`` is for."""
+) -> Forward | Backward:
+    """Return the runner for the direction of ``config``."""
     if isinstance(config, BridgeConfig):
-        return Engine(config, on_snapshot, every)
-    return Commands(config, on_snapshot, every)
+        return Forward(config, on_snapshot, every)
+    return Backward(config, on_snapshot, every)
 
 
 class Bridge:
-    """Carries messages on a thread of its own: ``with Bridge(config) as bridge: ...``.
+    """Carries messages on its own thread: ``with Bridge(config) as bridge: ...``.
 
     A ``BridgeConfig`` makes it carry from MQTT to Kafka, a ``CommandsConfig`` back.
-    Entering returns when the subscription stands; it raises ``BridgeError`` if that cannot be, or takes longer than
+    Entering returns when messages flow; it raises ``BridgeError`` if that is impossible, or takes longer than
     ``ready_within`` seconds. Leaving drains, and raises what ended the bridge early. Each entry begins a new count.
     """
 
@@ -36,27 +37,27 @@ class Bridge:
         self.config = config
         self.error: BaseException | None = None
         self._ready_within = ready_within
-        self._engine = engine(config)
+        self._runner = make_runner(config)
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         if self._thread is not None:
-            raise BridgeError("This bridge is running already.")
+            raise BridgeError("This bridge is already running.")
         self.error = None
-        self._engine = engine(self.config)
+        self._runner = make_runner(self.config)
         self._thread = threading.Thread(target=self._run, name=f"bridge {self.config.client_id}", daemon=True)
         ends = time.monotonic() + self._ready_within
         try:
             self._thread.start()
-            while not self._engine.ready.wait(0.02) and self._thread.is_alive() and time.monotonic() < ends:
+            while not self._runner.ready.wait(0.02) and self._thread.is_alive() and time.monotonic() < ends:
                 pass
-        except KeyboardInterrupt:  # the block was not entered, so nobody would leave it
+        except KeyboardInterrupt:  # __exit__ is not called: the block was not entered
             self.close()
             raise
-        if not self._engine.ready.is_set():
-            trouble = self.snapshot().trouble
+        if not self._runner.ready.is_set():
+            last_error = self.snapshot().last_error
             self.close()
-            raise BridgeError(f"The bridge was not ready within {self._ready_within:.0f} s: {trouble}")
+            raise BridgeError(f"The bridge was not ready within {self._ready_within:.0f} s: {last_error}")
         return self
 
     def __exit__(
@@ -65,18 +66,18 @@ class Bridge:
         try:
             self.close()
         except BaseException:
-            if error is None:  # what the caller's block raised tells more
+            if error is None:  # the error of the caller's block comes first
                 raise
 
     def _run(self) -> None:
         try:
-            self._engine.run()
+            self._runner.run()
         except BaseException as error:  # noqa: BLE001 - kept, and raised by close()
             self.error = error
 
     def close(self) -> None:
         """Drain and end; raise what ended the bridge early. May be called twice."""
-        self._engine.stop.set()
+        self._runner.stop.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -85,7 +86,7 @@ class Bridge:
 
     def snapshot(self) -> Snapshot:
         """Return the present counts, or after the end the ledger."""
-        return self._engine.snapshot()
+        return self._runner.snapshot()
 
 
 def run(
@@ -94,20 +95,20 @@ def run(
     """Carry messages in the foreground until SIGTERM or SIGINT, drain, and return the ledger.
 
     ``on_snapshot`` is called about every ``every`` seconds, on this thread. A second signal ends without draining. Call
-    it from the main thread: only that one hears signals.
+    it from the main thread: only that one receives signals.
     """
-    carrier = engine(config, on_snapshot, every)
+    runner = make_runner(config, on_snapshot, every)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def drain(number: int, _frame: FrameType | None) -> None:
-        carrier.stop.set()
+        runner.stop.set()
         signal.signal(number, before[signal.Signals(number)])
 
     for number in before:
         signal.signal(number, drain)
     try:
-        carrier.run()
+        runner.run()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    return carrier.snapshot()
+    return runner.snapshot()

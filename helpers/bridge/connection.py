@@ -8,16 +8,19 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from types import TracebackType
+from typing import Self
 
 import mqtt5
 from mqtt5 import ConnAckReasonCode, DisconnectReasonCode
 
-from helpers.bridge.config import RECEIVE_MAXIMUM, BridgeConfig, BridgeError, CommandsConfig, MqttAddress, tls_context
+from helpers.bridge.config import RECEIVE_MAXIMUM, BridgeConfig, CommandsConfig, MqttAddress, tls_context
 from helpers.bridge.reader import Reader
+from helpers.errors import BridgeError
 
-_OPENED_WITHIN = 5.0
+_OPENED_WITHIN, _FINISHED_WITHIN = 5.0, 2.0
 _AGAIN = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-# A server that says one of these may say yes a moment later; every other refusal would only be repeated.
+# Refusals that may pass; every other one would only be repeated.
 _PASSING = (
     ConnAckReasonCode.SERVER_UNAVAILABLE,
     ConnAckReasonCode.SERVER_BUSY,
@@ -29,7 +32,7 @@ _PASSING = (
 def connect_packet(
     config: BridgeConfig | CommandsConfig, *, session_expiry: int, receive_maximum: int = RECEIVE_MAXIMUM
 ) -> mqtt5.ConnectPacket:
-    """Return the CONNECT packet; the password is in clear, as MQTT has it, unless TLS goes around it."""
+    """Return the CONNECT packet. MQTT sends the password in clear text, unless the connection is TLS."""
     address = config.mqtt
     password = None if address.password is None else address.password.encode()
     return mqtt5.ConnectPacket(
@@ -44,9 +47,10 @@ def connect_packet(
 
 
 class Connection:
-    """Connects, and is open when made. Raises ``OSError`` whenever the way is broken, ``BridgeError`` if for good.
+    """An open connection; leaving its block closes it, after DISCONNECT if the bridge ends with an error.
 
-    ``connack`` is the broker's answer. Nothing here blocks afterwards but ``read``, as long as it is told.
+    Raises ``OSError`` when the connection breaks, ``BridgeError`` when trying again would not help. ``connack`` is the
+    broker's answer. After the handshake nothing blocks but ``read``, and that for its timeout only.
     """
 
     def __init__(self, address: MqttAddress, connect: mqtt5.ConnectPacket) -> None:
@@ -61,7 +65,7 @@ class Connection:
             if address.tls is not None:
                 context = tls_context(address.tls)
                 self._socket = context.wrap_socket(self._socket, server_hostname=address.host)
-            # TLS may hold decrypted bytes that no selector sees.
+            # TLS may hold decrypted bytes that the selector does not see.
             self._hidden: Callable[[], int] = getattr(self._socket, "pending", int)
             self.connack = self._handshake(connect)
             self._keep_alive = self.connack.server_keep_alive or connect.keep_alive
@@ -73,8 +77,8 @@ class Connection:
             self._socket.close()
             if isinstance(error, ssl.SSLCertVerificationError):
                 raise BridgeError(
-                    f"The certificate of {address.host} is not to be trusted: {error.verify_message}",
-                    remedy="give the certificate of its authority as ca_certs",
+                    f"The certificate of {address.host} is not trusted: {error.verify_message}",
+                    remedy="give the certificate of its authority as ca_certs in tls",
                 ) from error
             raise
 
@@ -96,6 +100,16 @@ class Connection:
                 remedy="look at user name, password, client id and the broker's access rules",
             )
         return answer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, BridgeError):
+            self.finish()
+        self.close()
 
     def read(self, timeout: float) -> list[mqtt5.Packet]:
         """Wait up to ``timeout`` seconds for the socket, send what is left to send, and return what came."""
@@ -121,7 +135,7 @@ class Connection:
         return packets
 
     def send(self, data: bytes) -> None:
-        """Send ``data`` after all before it; what the socket does not take now goes with a later ``read``."""
+        """Send ``data``; what the socket does not take now is sent by a later ``read``."""
         self._outgoing += data
         self._sent = time.monotonic()
         with contextlib.suppress(*_AGAIN):
@@ -129,7 +143,7 @@ class Connection:
         self._watch()
 
     def pause(self, paused: bool) -> None:  # noqa: FBT001 - pause(full) reads as what it is
-        """Leave what comes to the broker's side of the wire, or take it again."""
+        """Stop reading, so that what comes waits at the broker, or read again."""
         if self.paused != paused:
             self.paused = paused
             self._heard = time.monotonic()
@@ -156,12 +170,12 @@ class Connection:
         if not self.paused and now - self._heard > 1.5 * self._keep_alive:
             raise ConnectionError("the MQTT broker has been silent for one and a half keep-alives")
 
-    def finish(self, timeout: float) -> None:
-        """Say DISCONNECT, then read until the broker has closed too, so that it has read everything we sent.
+    def finish(self) -> None:
+        """Send DISCONNECT, then read until the broker has closed too, so that it has read everything we sent.
 
         Closing with unread input resets the connection, and a reset discards PUBACKs that are still on the wire.
         """
-        ends = time.monotonic() + timeout
+        ends = time.monotonic() + _FINISHED_WITHIN
         with contextlib.suppress(OSError):
             self.pause(paused=True)
             self.send(mqtt5.DisconnectPacket(reason_code=DisconnectReasonCode.NORMAL_DISCONNECTION).write())
@@ -177,3 +191,12 @@ class Connection:
         """Close the socket, whatever is under way. May be called twice."""
         self._selector.close()
         self._socket.close()
+
+
+def raise_disconnect(packet: mqtt5.DisconnectPacket, client_id: str) -> None:
+    """Raise what the broker's DISCONNECT means: ``BridgeError`` if another client has our id, else ``OSError``."""
+    if packet.reason_code is DisconnectReasonCode.SESSION_TAKEN_OVER:
+        raise BridgeError(
+            f"Another client took over the client id {client_id!r}.", remedy="give each bridge a client id of its own"
+        )
+    raise ConnectionError(f"the MQTT broker disconnected: {packet.reason_code.name}")

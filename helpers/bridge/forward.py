@@ -1,4 +1,4 @@
-"""MQTT to Kafka: a loop that reads MQTT, feeds Kafka, and acknowledges what Kafka has."""
+"""MQTT to Kafka: read, produce, and acknowledge what Kafka has stored."""
 
 from __future__ import annotations
 
@@ -6,32 +6,34 @@ import contextlib
 import time
 
 import mqtt5
-from mqtt5 import DisconnectReasonCode, QoS, RetainHandling, SubAckReasonCode
+from mqtt5 import QoS, RetainHandling, SubAckReasonCode
 
-from helpers.bridge.acks import PUBACK, Acks
-from helpers.bridge.config import BridgeConfig, BridgeError
-from helpers.bridge.connection import Connection, connect_packet
-from helpers.bridge.counts import Sequences, log
-from helpers.bridge.records import Moment
-from helpers.bridge.runner import FINISHED_WITHIN, FROM_KAFKA, SHORT_SLICE, SLICE, Loop, OnSnapshot
-from helpers.bridge.sink import Pending, Sink
+from helpers.bridge.acks import PUBACK, AckQueue
+from helpers.bridge.config import BridgeConfig
+from helpers.bridge.connection import Connection, connect_packet, raise_disconnect
+from helpers.bridge.runner import FROM_KAFKA, SHORT_SLICE, SLICE, OnSnapshot, Runner, log
+from helpers.bridge.sequences import Sequences
+from helpers.errors import BridgeError
+from helpers.sink import InFlight, Sink
+from helpers.sink.records import Moment
 from helpers.topics import TopicError
 
-_DROPPED = "$SYS/broker/publish/messages/dropped"  # Mosquitto's own count; other brokers never send it
+_DROPPED = "$SYS/broker/publish/messages/dropped"  # Mosquitto's own count; other brokers have none
 
 
-class Engine(Loop[BridgeConfig]):
-    """One run of the bridge."""
+class Forward(Runner[BridgeConfig]):
+    """One run of the bridge from MQTT to Kafka."""
 
     def __init__(self, config: BridgeConfig, on_snapshot: OnSnapshot | None = None, every: float = 1.0) -> None:
         super().__init__(config, on_snapshot, every)
         self._sequences = Sequences()
-        self._acks = Acks()
-        self._sink = Sink(config, self._counts, self._note_trouble)
+        self._acks = AckQueue()
+        self._sink = Sink(config, self._counts, self._note_error, self._note_failure)
+        self._failure = ""
         self._dropped_at_start: int | None = None
 
-    def _note_trouble(self, trouble: str) -> None:
-        self.trouble = trouble
+    def _note_failure(self, _message: InFlight, reason: str) -> None:
+        self._failure = reason
 
     def _open(self) -> bool:
         return self._sink.open()
@@ -49,30 +51,28 @@ class Engine(Loop[BridgeConfig]):
         config = self._config
         return connect_packet(config, session_expiry=config.session_expiry, receive_maximum=config.receive_maximum)
 
-    def _carry(self, connection: Connection) -> None:
-        try:
-            self._begin(connection)
-            patience = 0.0
-            while not self.stop.is_set():
-                patience = self._round(connection, patience)
-                if failed := self._sink.failed:
-                    connection.finish(FINISHED_WITHIN)
-                    self._sink.restart()
-                    raise ConnectionError(f"hung up, because Kafka gave up a message ({failed}): it must come again")
-            self._drain(connection)
-        except BridgeError:
-            connection.finish(FINISHED_WITHIN)
-            raise
-        finally:
-            connection.close()
+    def _run_connection(self, connection: Connection) -> None:
+        self._begin(connection)
+        patience = 0.0
+        while not self.stop.is_set():
+            patience = self._step(connection, patience)
+            if reason := self._failure:
+                connection.finish()
+                self._sink.restart()
+                self._failure = ""
+                raise ConnectionError(f"reconnecting, because Kafka did not store a message: {reason}")
+        self._drain(connection)
 
     def _begin(self, connection: Connection) -> None:
-        """Start a generation: look what the broker remembers of us, and subscribe."""
+        """Start a generation: see whether the broker has a session, and subscribe."""
         answer, config = connection.connack, self._config
         if answer.session_expiry_interval == 0:
-            raise BridgeError("The MQTT broker keeps no session for this client.", remedy="allow it a session expiry")
+            raise BridgeError(
+                "The MQTT broker keeps no session for this client.",
+                remedy="allow a session expiry in the broker's settings",
+            )
         if config.share and not answer.shared_subscription_available:
-            raise BridgeError("The MQTT broker has no shared subscriptions.", remedy="leave out share")
+            raise BridgeError("The MQTT broker does not support shared subscriptions.", remedy="leave out share")
         self._acks.begin()
         self._sink.forget()
         again = self._acks.generation > 1
@@ -80,53 +80,53 @@ class Engine(Loop[BridgeConfig]):
         if not answer.session_present:
             lost = again or config.expect_session
             self._counts.sessions_lost += lost
-            meaning = "messages may be missing" if lost else "what came before now is not carried"
+            meaning = "messages may be missing" if lost else "messages published before now are not carried"
             log.warning("%s: the MQTT broker has no session: %s", config.client_id, meaning)
         new = config.retained == "new"
         handling = RetainHandling.SEND_IF_SUBSCRIPTION_NOT_EXISTS if new else RetainHandling.SEND_NEVER
         filters = [
-            # At QoS 1 at most: the broker turns QoS 2 into it. RETAIN=1 then means: stored, sent because we came.
+            # At QoS 1 at most: the broker delivers QoS 2 as QoS 1. RETAIN=1 then marks messages stored before.
             mqtt5.TopicFilter(name, max_qos=QoS.AT_LEAST_ONCE, retain_as_published=False, retain_handling=handling)
             for name in config.filters
         ]
         filters.append(mqtt5.TopicFilter(_DROPPED, max_qos=QoS.AT_MOST_ONCE))
         connection.send(mqtt5.SubscribePacket(1, filters).write())
 
-    def _round(self, connection: Connection, patience: float) -> float:
-        """Read, produce, acknowledge, once; return how long the next round may wait for the socket."""
+    def _step(self, connection: Connection, patience: float) -> float:
+        """Read, produce, acknowledge, once; return how long the next step may wait for the socket."""
         connection.pause(self._sink.held >= self._config.byte_budget)
         if packets := connection.read(patience):
             self._receive(packets)
         reports = self._sink.poll()
         self._acknowledge(connection)
         connection.keep_alive()
-        self._tick()
+        self._report()
         if packets or reports:
             return 0.0
         return SHORT_SLICE if self._sink.outstanding else SLICE
 
     def _receive(self, packets: list[mqtt5.Packet]) -> None:
-        """Hand on what came. Here, and in what this calls for every message, the bridge spends its time."""
+        """Pass on what came. Here, and in what it calls for each message, the bridge spends its time."""
         counts, sink, received = self._counts, self._sink, Moment.now()
         for packet in packets:
             if type(packet) is not mqtt5.PublishPacket:
                 self._control(packet)
                 continue
-            pending = Pending(packet, received, sink)
+            message = InFlight(packet, received, sink)
             if packet.packet_id is not None:
                 counts.received += 1
                 counts.redelivered += packet.duplicate
-                self._acks.add(pending)
+                self._acks.add(message)
             elif not self._takes_qos0(packet):
                 continue
             if packet.user_properties:
                 properties = dict(packet.user_properties)
                 if FROM_KAFKA in properties:
                     counts.looped += 1
-                    pending.done = True
+                    message.done = True
                     continue
                 self._note_sequence(packet.topic, properties)
-            sink.send(pending)
+            sink.send(message)
 
     def _takes_qos0(self, packet: mqtt5.PublishPacket) -> bool:
         if packet.topic == _DROPPED:
@@ -150,19 +150,19 @@ class Engine(Loop[BridgeConfig]):
     def _note_dropped(self, payload: bytes) -> None:
         with contextlib.suppress(ValueError):
             dropped = int(payload)
-            if self._dropped_at_start is None or dropped < self._dropped_at_start:  # less: the broker began again
+            if self._dropped_at_start is None or dropped < self._dropped_at_start:  # the broker restarted
                 self._dropped_at_start = dropped
             self._counts.broker_dropped = dropped - self._dropped_at_start
 
     def _control(self, packet: mqtt5.Packet) -> None:
-        """Deal with what is not a message."""
+        """Handle a packet other than PUBLISH."""
         if isinstance(packet, mqtt5.SubAckPacket):
-            # The last filter is the broker's own count, which it may well keep to itself.
+            # The last filter is for the broker's own count, which it may refuse.
             for name, code in zip(self._config.filters, packet.reason_codes, strict=False):
                 if code != SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE:
-                    raise BridgeError(f"The MQTT broker answers SUBSCRIBE {name} with {code.name}.",
-                                      remedy="the bridge needs this topic filter at QoS 1")  # fmt: skip
-            self._carrying()
+                    raise BridgeError(f"The MQTT broker refuses to subscribe the bridge to {name}: {code.name}.",
+                                      remedy="allow this topic filter at QoS 1 in its access rules")  # fmt: skip
+            self._note_ready()
         elif isinstance(packet, mqtt5.DisconnectPacket):
             raise_disconnect(packet, self._config.client_id)
 
@@ -172,24 +172,15 @@ class Engine(Loop[BridgeConfig]):
             self._counts.acked += len(acks) // PUBACK.size
 
     def _drain(self, connection: Connection) -> None:
-        """Read no more, wait for Kafka, acknowledge what it stored. What it has not by then comes again next time."""
+        """Stop reading, wait for Kafka, acknowledge what it stored. The rest is delivered again to the next run."""
         self.state = "draining"
         ends = time.monotonic() + self._config.drain_timeout
         connection.pause(paused=True)
-        while self._sink.outstanding and not self._sink.failed and time.monotonic() < ends:
+        while self._sink.outstanding and not self._failure and time.monotonic() < ends:
             self._sink.poll(SHORT_SLICE)
             self._acknowledge(connection)
             connection.read(0)  # sends what the socket did not take before; reading is paused
             connection.keep_alive()
-            self._tick()
+            self._report()
         self._acknowledge(connection)
-        connection.finish(FINISHED_WITHIN)
-
-
-def raise_disconnect(packet: mqtt5.DisconnectPacket, client_id: str) -> None:
-    """Raise what the broker's DISCONNECT means: ``BridgeError`` if someone took our client id, else ``OSError``."""
-    if packet.reason_code == DisconnectReasonCode.SESSION_TAKEN_OVER:
-        raise BridgeError(
-            f"Another client took over the client id {client_id!r}.", remedy="give every bridge a client id of its own"
-        )
-    raise ConnectionError(f"the MQTT broker disconnected: {packet.reason_code.name}")
+        connection.finish()

@@ -1,19 +1,19 @@
-"""Bytes in, MQTT packets out. Pure: the socket is somebody else's."""
+"""Bytes in, MQTT packets out. Pure: the socket belongs to the connection."""
 
 from __future__ import annotations
 
 import mqtt5
 
-from helpers.bridge.config import BridgeError
+from helpers.errors import BridgeError
 
 _SIZE = 1 << 18
 
 
 class Reader:
-    """Collects what a socket delivers, in pieces of any size, and takes whole packets out of it.
+    """Collects bytes in pieces of any size, and takes whole packets out of them.
 
-    ``space()`` gives the memory to read into; ``packets(n)`` says that ``n`` bytes came and returns the packets that
-    are now whole. Raises ``BridgeError`` on bytes that are no MQTT 5: one must then hang up (MQTT 5.0, 4.13.1).
+    ``space()`` gives the memory to read into; ``packets(n)`` notes that ``n`` bytes came and returns what is whole now.
+    Raises ``BridgeError`` on malformed bytes: the connection must then be closed (MQTT 5.0, 4.13.1).
     """
 
     def __init__(self, size: int = _SIZE) -> None:
@@ -42,14 +42,14 @@ class Reader:
             pass
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # the codec panics on text that is not UTF-8, and a panic is no Exception
+        except BaseException as error:  # the codec panics on text that is not UTF-8; a panic is a BaseException
             raise BridgeError(f"The MQTT broker sent a malformed packet: {error}") from error
         if start:
             self._keep(start)
         return packets
 
     def _keep(self, start: int) -> None:
-        """Move what is left to the front, and let go of a buffer that grew for one large packet."""
+        """Move what is left to the front, and shrink a buffer that grew for one large packet."""
         rest = self._buffer[start : self._used]
         if len(self._buffer) > self._size and len(rest) < self._size:
             self._buffer = bytearray(self._size)

@@ -1,8 +1,9 @@
-"""What both directions do alike: begin, connect, carry until something breaks, wait, try again, report."""
+"""What both directions share: connect, run until something breaks, wait, try again, report."""
 
 from __future__ import annotations
 
 import gc
+import logging
 import random
 import threading
 import time
@@ -15,66 +16,66 @@ import mqtt5
 
 from helpers.bridge.config import BridgeConfig, CommandsConfig
 from helpers.bridge.connection import Connection
-from helpers.bridge.counts import Counts, Snapshot, log
+from helpers.sink.counts import Counts, Snapshot
+
+log = logging.getLogger("helpers.bridge")
 
 OnSnapshot = Callable[[Snapshot], None]
 Config = TypeVar("Config", BridgeConfig, CommandsConfig)
 
-# The user property that commands carry: what has it came from Kafka, and does not go back there.
+# The user property of commands. A message that has it came from Kafka, and is not carried back there.
 FROM_KAFKA = "kafka.topic"
-FINISHED_WITHIN = 2.0
 # How long a loop sleeps at most, in seconds; and while it expects an answer that no selector sees.
 SLICE, SHORT_SLICE = 0.1, 0.001
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 _GARBAGE, _GARBAGE_AFTER = gc.get_threshold(), 100_000  # objects
 
 
-class Loop(ABC, Generic[Config]):
-    """Runs once, on one thread. ``ready`` is set when it carries for the first time; set ``stop`` to end it."""
+class Runner(ABC, Generic[Config]):
+    """Runs once, on one thread. ``ready`` is set when messages flow for the first time; set ``stop`` to end it."""
 
     def __init__(self, config: Config, on_snapshot: OnSnapshot | None = None, every: float = 1.0) -> None:
         self.ready = threading.Event()
         self.stop = threading.Event()
         self.state = "starting"
-        self.trouble = ""
+        self.last_error = ""
         self._config: Config = config
         self._counts = Counts()
         self._down_since: float | None = time.monotonic()
         self._failures = 0
         self._on_snapshot = on_snapshot
         self._every = every
-        self._tick_at = 0.0
+        self._report_at = 0.0
         self._stalled = False
 
     @abstractmethod
     def _open(self) -> bool:
-        """Reach Kafka; return False if it does not answer now."""
+        """Connect to Kafka; return False if it does not answer now."""
 
     @abstractmethod
     def _connect_packet(self) -> mqtt5.ConnectPacket:
         """Return the first packet to send to the MQTT broker."""
 
     @abstractmethod
-    def _carry(self, connection: Connection) -> None:
-        """Carry until the connection breaks (``OSError``), it must not go on (``BridgeError``), or ``stop`` is set."""
+    def _run_connection(self, connection: Connection) -> None:
+        """Run until the connection breaks (``OSError``), the bridge must end (``BridgeError``), or ``stop`` is set."""
 
     @abstractmethod
     def _idle(self, seconds: float) -> None:
-        """Spend some time without an MQTT connection."""
+        """Wait while there is no MQTT connection."""
 
     @abstractmethod
     def _close(self) -> None:
-        """Let go of Kafka."""
+        """Close the Kafka client."""
 
     @abstractmethod
     def _in_flight(self) -> tuple[int, int, float | None]:
-        """Return the number of unacknowledged messages, the bytes held, and when the oldest came (monotonic)."""
+        """Return the number of unacknowledged messages, the bytes held, and the receive time of the oldest."""
 
     def run(self) -> None:
         """Carry until ``stop`` is set, and drain. Raises ``BridgeError`` when the bridge cannot or must not go on."""
-        # With thousands of messages in flight Python often looks for garbage among all objects there are, which took a
-        # third of the time (measured). Until the end, those that are here already are left out of it, and it looks
-        # seldom at the new ones, which have no cycles.
+        # Full garbage collections took a third of the CPU with thousands of live messages (measured), which have no
+        # cycles: freeze existing objects, and raise the threshold while running.
         gc.freeze()
         gc.set_threshold(_GARBAGE_AFTER, *_GARBAGE[1:])
         try:
@@ -86,13 +87,14 @@ class Loop(ABC, Generic[Config]):
                 began = time.monotonic()
                 try:
                     self.state = "connecting"
-                    self._carry(Connection(self._config.mqtt, self._connect_packet()))
+                    with Connection(self._config.mqtt, self._connect_packet()) as connection:
+                        self._run_connection(connection)
                 except OSError as error:
-                    self.trouble = f"MQTT: {error}"
-                    log.warning("%s: %s", self._config.client_id, self.trouble)
+                    self.last_error = f"MQTT: {error}"
+                    log.warning("%s: %s", self._config.client_id, self.last_error)
                     self._down_since = self._down_since or time.monotonic()
-                    # A connection that breaks at once each time is no success: two clients may be fighting for one
-                    # client id, on a broker that does not tell them.
+                    # A connection that breaks at once does not count as a success: two clients may be competing for
+                    # one client id, at a broker that does not report it.
                     if time.monotonic() - began > _LONGEST_PAUSE:
                         self._failures = 0
                     self._pause()
@@ -105,27 +107,30 @@ class Loop(ABC, Generic[Config]):
             gc.set_threshold(*_GARBAGE)
             gc.unfreeze()
 
-    def _carrying(self) -> None:
-        """Note that all is well."""
+    def _note_error(self, error: str) -> None:
+        self.last_error = error
+
+    def _note_ready(self) -> None:
+        """Note that messages flow."""
         self.state = "carrying"
         self._down_since = None
         self.ready.set()
 
     def _pause(self) -> None:
-        """Wait before trying again: twice as long each time, and never in step with other clients."""
-        longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._failures, 10))  # 2**1024 is no float any more
+        """Wait before trying again: twice as long each time, with jitter against other clients."""
+        longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._failures, 10))  # 2**1024 is too large for a float
         self._failures += 1
-        ends = time.monotonic() + random.uniform(0.5, 1) * longest  # noqa: S311 - no secret
+        ends = time.monotonic() + random.uniform(0.5, 1) * longest  # noqa: S311 - not a secret
         while time.monotonic() < ends and not self.stop.is_set():
-            self._tick()
+            self._report()
             self._idle(SLICE)
 
-    def _tick(self) -> None:
-        """Report, when it is time: to the caller, and to the log when carrying stalls."""
+    def _report(self) -> None:
+        """Report, when it is time: to the caller, and to the log when the bridge stalls."""
         now = time.monotonic()
-        if now < self._tick_at:
+        if now < self._report_at:
             return
-        self._tick_at = now + self._every
+        self._report_at = now + self._every
         snapshot = self.snapshot()
         if snapshot.stalled and not self._stalled:
             log.warning("%s", snapshot.line())
@@ -146,5 +151,5 @@ class Loop(ABC, Generic[Config]):
             held=held,
             oldest_unacked=age,
             stalled=max(age, down) > self._config.stall_after and self.state not in {"ended", "failed"},
-            trouble=self.trouble,
+            last_error=self.last_error,
         )

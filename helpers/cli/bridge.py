@@ -95,7 +95,7 @@ def bridge(pattern: str, topic: str, *, dead_letter: str | None, make_topics: bo
     def on_snapshot(snapshot: Snapshot) -> None:
         if console.is_terminal:
             console.print(snapshot.line(), end="\r", markup=False, overflow="crop", no_wrap=True)
-        elif (news := [snapshot.state, snapshot.counts.received, snapshot.trouble]) != last:
+        elif (news := [snapshot.state, snapshot.counts.received, snapshot.last_error]) != last:
             last[:] = news
             console.print(snapshot.line(), markup=False, soft_wrap=True)
 

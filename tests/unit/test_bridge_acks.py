@@ -6,16 +6,16 @@ import mqtt5
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.bridge.acks import Acks
-from helpers.bridge.records import Moment
-from helpers.bridge.sink import Pending
+from helpers.bridge.acks import AckQueue
+from helpers.sink import InFlight
+from helpers.sink.records import Moment
 
-NO_SINK = None
+NO_OWNER = None
 
 
-def pending(packet_id: int) -> Pending:
+def message(packet_id: int) -> InFlight:
     packet = mqtt5.PublishPacket("t", b"", qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=packet_id)
-    return Pending(packet, Moment(float(packet_id), ("mqtt.received", "0")), NO_SINK)
+    return InFlight(packet, Moment(float(packet_id), ("mqtt.received", "0")), NO_OWNER)
 
 
 def ids(acks: bytes) -> list[int]:
@@ -30,7 +30,7 @@ def ids(acks: bytes) -> list[int]:
 
 @given(order=st.permutations(range(1, 21)))
 def test_acks_leave_in_receive_order_however_reports_come(order: list[int]) -> None:
-    acks, waiting, left = Acks(), {number: pending(number) for number in range(1, 21)}, []
+    acks, waiting, left = AckQueue(), {number: message(number) for number in range(1, 21)}, []
     acks.begin()
     for each in waiting.values():
         acks.add(each)
@@ -45,14 +45,14 @@ def test_acks_leave_in_receive_order_however_reports_come(order: list[int]) -> N
     assert acks.oldest is None
 
 
-def test_a_reconnect_forgets_what_was_pending() -> None:
-    acks = Acks()
+def test_a_reconnect_forgets_what_was_in_flight() -> None:
+    acks = AckQueue()
     acks.begin()
-    old = pending(7)
+    old = message(7)
     acks.add(old)
     assert acks.oldest == 7
-    assert acks.begin() == 1
-    new = pending(7)
+    acks.begin()
+    new = message(7)
     acks.add(new)
     old.done = True
     assert acks.take() == b"", "the old connection's report must not acknowledge the new message with the same id"

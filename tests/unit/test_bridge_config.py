@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from helpers.bridge import Bridge, BridgeConfig, BridgeError, CommandsConfig
-from helpers.bridge.forward import Engine
-from helpers.topics import Template, TopicError
+from helpers.bridge.forward import Forward
+from helpers.topics import TopicError, TopicMapping
 
-ROUTE = Template("generators/{device}/readings", topic="readings", key="{device}")
+ROUTE = TopicMapping("generators/{device}/readings", topic="readings", key="{device}")
 KAFKA = {"bootstrap.servers": "127.0.0.1:1"}
 
 
@@ -57,25 +57,25 @@ def test_what_the_user_says_about_kafka_counts() -> None:
     [
         ({"client_id": ""}, "client id"),
         ({"session_expiry": 0}, "session"),
-        ({"routes": ()}, "Nothing to bridge"),
+        ({"routes": ()}, "nothing to carry"),
         ({"routes": ROUTE}, "comma"),
         ({"kafka": {}}, "bootstrap.servers"),
         ({"kafka": {**KAFKA, "acks": 1}}, "acks=1"),
         ({"kafka": {**KAFKA, "acks": "0"}}, "acks=0"),
         ({"kafka": {**KAFKA, "enable.idempotence": "false"}}, "idempotence"),
         ({"kafka": {**KAFKA, "delivery.report.only.error": True}}, "report"),
-        ({"dead_letter_topic": None}, "Poison needs a place"),
+        ({"dead_letter_topic": None}, "nowhere to go"),
         ({"poison": "stop"}, "never uses"),
         ({"dead_letter_topic": "readings"}, "topic of their own"),
         ({"serializer": "schema"}, "registry"),
         ({"registry": {"url": "http://127.0.0.1:1"}}, "registry"),
         ({"share": "g", "sequence": "seq"}, "shared"),
-        ({"share": "a/b"}, "names a group"),
+        ({"share": "a/b"}, "group name"),
         ({"receive_maximum": 0}, "receive_maximum"),
         ({"receive_maximum": 65_535}, "receive_maximum"),
         ({"byte_budget": 0}, "byte_budget"),
         ({"keep_alive": 0}, "keep-alive"),
-        ({"keep_alive": 70_000}, "at most 65535"),
+        ({"keep_alive": 70_000}, "1 to 65535"),
         ({"mqtt": Address(tls={"insecure": True})}, "insecure"),
         ({"mqtt": Address(tls={"ca_certs": "nowhere.pem"})}, "nowhere.pem"),
         ({"mqtt": Address(tls={"ca_certs": __file__})}, "PEM"),
@@ -91,13 +91,15 @@ def test_unsafe_settings_are_refused(changes: dict[str, Any], says: str) -> None
     [{"dead_letter_topic": "readings_"}, {"dead_letter_topic": "a b"}],
 )
 def test_names_are_checked(changes: dict[str, Any]) -> None:
-    routes = (Template("g/{device}", topic="readings."),)
+    routes = (TopicMapping("g/{device}", topic="readings."),)
     with pytest.raises(TopicError):
         config(routes=routes, **changes)
 
 
 def test_filters_and_topics() -> None:
-    made = config(share="bridges", routes=(ROUTE, Template("g/#", topic="other"), Template("h/+", topic="other")))
+    made = config(
+        share="bridges", routes=(ROUTE, TopicMapping("g/#", topic="other"), TopicMapping("h/+", topic="other"))
+    )
     assert made.filters == (
         "$share/bridges/generators/+/readings",
         "$share/bridges/g/#",
@@ -122,7 +124,7 @@ def commands(**changes: Any) -> CommandsConfig:
         "kafka": KAFKA,
         "client_id": "back",
         "group_id": "back",
-        "route": Template("generators/{device}/commands", topic="commands", key="{device}"),
+        "route": TopicMapping("generators/{device}/commands", topic="commands", key="{device}"),
     }
     return CommandsConfig(**settings | changes)
 
@@ -136,14 +138,14 @@ def test_commands_are_committed_by_hand_only() -> None:
 @pytest.mark.parametrize(
     "route",
     [
-        Template("g/{device}/commands", topic="commands"),
-        Template("g/{device}/{what}", topic="commands", key="{device}"),
-        Template("g/{device}/+", topic="commands", key="{device}"),
-        Template("g/{device}", topic="commands", key="x-{device}"),
+        TopicMapping("g/{device}/commands", topic="commands"),
+        TopicMapping("g/{device}/{what}", topic="commands", key="{device}"),
+        TopicMapping("g/{device}/+", topic="commands", key="{device}"),
+        TopicMapping("g/{device}", topic="commands", key="x-{device}"),
     ],
     ids=str,
 )
-def test_a_template_that_cannot_be_read_backwards_is_refused(route: Template) -> None:
+def test_a_mapping_that_cannot_be_reversed_is_refused(route: TopicMapping) -> None:
     with pytest.raises(TopicError):
         commands(route=route)
 
@@ -151,7 +153,7 @@ def test_a_template_that_cannot_be_read_backwards_is_refused(route: Template) ->
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"expiry": 0}, "stale"),
+        ({"expiry": 0}, "expire at once"),
         ({"group_id": ""}, "group id"),
         ({"client_id": ""}, "client id"),
         ({"kafka": {}}, "bootstrap.servers"),
@@ -201,7 +203,7 @@ def test_ctrl_c_while_entering_leaves_nothing_running() -> None:
 
 def test_an_outage_of_hours_does_not_end_the_bridge() -> None:
     """The pause doubles with each failure, up to its longest, however many there were."""
-    loop = Engine(config())
-    loop.stop.set()
+    runner = Forward(config())
+    runner.stop.set()
     for _ in range(2000):
-        loop._pause()
+        runner._pause()

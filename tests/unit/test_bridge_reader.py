@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.bridge.config import BridgeError
 from helpers.bridge.reader import Reader
+from helpers.errors import BridgeError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0+#"), max_size=20)
 PUBLISH = st.builds(

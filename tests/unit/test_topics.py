@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers import topics
-from helpers.topics import Route, Template, TopicError
+from helpers.topics import Route, TopicError, TopicMapping
 
 LEVELS = st.text(st.characters(exclude_characters="/+#\0", exclude_categories=["Cs"]), min_size=1, max_size=20)
 
@@ -97,27 +97,27 @@ def test_a_shared_filter_has_a_group() -> None:
     ],
 )
 def test_a_pattern_matches_as_its_filter_does(*, pattern: str, mqtt_topic: str, matches: bool) -> None:
-    template = Template(pattern, topic="t")
+    mapping = TopicMapping(pattern, topic="t")
     if matches:
-        assert template.route(mqtt_topic) == Route("t", None)
+        assert mapping.route(mqtt_topic) == Route("t", None)
     else:
         with pytest.raises(TopicError):
-            template.route(mqtt_topic)
+            mapping.route(mqtt_topic)
 
 
 @given(device=LEVELS)
 def test_there_and_back(device: str) -> None:
-    template = Template("n-generators/{device}/readings", topic="n-readings", key="{device}")
-    assert template.route(template.mqtt_topic(device=device)) == Route("n-readings", device)
+    mapping = TopicMapping("n-generators/{device}/readings", topic="n-readings", key="{device}")
+    assert mapping.route(mapping.mqtt_topic(device=device)) == Route("n-readings", device)
 
 
 def test_levels_and_the_whole_topic_make_names() -> None:
-    template = Template("plant/{site}/{kind}/#", topic="plant.{kind}", key="{mqtt_topic}")
-    assert template.route("plant/b/fuel/left") == Route("plant.fuel", "plant/b/fuel/left")
-    assert template.filter == "plant/+/+/#"
-    assert template.kafka_topics == ()
-    with pytest.raises(TopicError, match="not a Kafka topic name"):
-        template.route("plant/b/fuel level/left")
+    mapping = TopicMapping("plant/{site}/{kind}/#", topic="plant.{kind}", key="{mqtt_topic}")
+    assert mapping.route("plant/b/fuel/left") == Route("plant.fuel", "plant/b/fuel/left")
+    assert mapping.filter == "plant/+/+/#"
+    assert mapping.kafka_topics == ()
+    with pytest.raises(TopicError, match="not a valid Kafka topic name"):
+        mapping.route("plant/b/fuel level/left")
 
 
 @pytest.mark.parametrize(
@@ -136,10 +136,10 @@ def test_levels_and_the_whole_topic_make_names() -> None:
 )
 def test_a_contradictory_template_is_refused(pattern: str, topic: str, key: str | None) -> None:
     with pytest.raises(TopicError):
-        Template(pattern, topic=topic, key=key)
+        TopicMapping(pattern, topic=topic, key=key)
 
 
 @pytest.mark.parametrize("levels", [{}, {"device": ""}, {"device": "a/b"}, {"device": "+"}])
 def test_the_way_back_needs_whole_levels(levels: dict[str, str]) -> None:
     with pytest.raises(TopicError):
-        Template("g/{device}", topic="t").mqtt_topic(**levels)
+        TopicMapping("g/{device}", topic="t").mqtt_topic(**levels)

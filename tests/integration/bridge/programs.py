@@ -17,13 +17,13 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from helpers.bridge import BridgeConfig, Snapshot, run
-from helpers.topics import Template
+from helpers.topics import TopicMapping
 
 
 def config(settings: dict[str, Any]) -> BridgeConfig:
     """Return the configuration that ``settings``, plain JSON, describe."""
     address = SimpleNamespace(**{"username": None, "password": None, "tls": None, **settings.pop("mqtt")})
-    routes = tuple(Template(**route) for route in settings.pop("routes"))
+    routes = tuple(TopicMapping(**route) for route in settings.pop("routes"))
     return BridgeConfig(mqtt=address, routes=routes, **settings)
 
 

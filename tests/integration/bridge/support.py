@@ -25,7 +25,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from helpers.bridge import Bridge, BridgeConfig, BridgeError
-from helpers.topics import Template
+from helpers.topics import TopicMapping
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 90.0  # a busy machine is slow, not wrong
@@ -262,7 +262,7 @@ class Bench:
         """Return a bridge's configuration."""
         settings = self.settings() | {"mqtt": self.mqtt.mqtt} | changes
         settings["routes"] = tuple(
-            Template(**route) if isinstance(route, dict) else route for route in settings["routes"]
+            TopicMapping(**route) if isinstance(route, dict) else route for route in settings["routes"]
         )
         return BridgeConfig(**settings)
 

@@ -10,7 +10,7 @@ import paho.mqtt.client as mqtt
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from helpers.bridge import Bridge, CommandsConfig
-from helpers.topics import Template
+from helpers.topics import TopicMapping
 from tests.integration.bridge.support import Bench, wait_until
 
 
@@ -21,7 +21,7 @@ def config(bench: Bench, **changes: Any) -> CommandsConfig:
             "kafka": dict(bench.kafka.kafka),
             "client_id": f"{bench.name}-back",
             "group_id": f"{bench.name}-back",
-            "route": Template(f"{bench.name}/{{device}}/commands", topic=bench.topic, key="{device}"),
+            "route": TopicMapping(f"{bench.name}/{{device}}/commands", topic=bench.topic, key="{device}"),
             "dead_letter_topic": bench.dead,
             **changes,
         }
@@ -92,7 +92,7 @@ def test_commands_arrive_in_order_per_generator_with_what_an_answer_needs(bench:
 
 
 def wait_for_failures(bridge: Bridge) -> None:
-    wait_until(lambda: bridge.snapshot().counts.reconnects or "MQTT" in bridge.snapshot().trouble, "MQTT is away")
+    wait_until(lambda: bridge.snapshot().counts.reconnects or "MQTT" in bridge.snapshot().last_error, "MQTT is away")
 
 
 def test_with_mqtt_down_the_offset_is_held(bench: Bench) -> None:
@@ -102,8 +102,8 @@ def test_with_mqtt_down_the_offset_is_held(bench: Bench) -> None:
         bench.mqtt.stop()
         wait_for_failures(bridge)
         produce(bench, *(("G-1", str(number)) for number in range(20)))
-        before = bridge._engine._failures
-        wait_until(lambda: bridge._engine._failures > before + 1, "the bridge tries again, and once more")
+        before = bridge._runner._failures
+        wait_until(lambda: bridge._runner._failures > before + 1, "the bridge tries again, and once more")
         assert committed(bench) == 1
         bench.mqtt.start()
         wait_until(lambda: bridge.snapshot().counts.acked == 21, "the rest arrives once MQTT is back")

@@ -189,8 +189,8 @@ def test_exercise_3_wants_the_mapping_retained(watch: Watch) -> None:
         (entries(*ALL, topic="design-readings"), "Alarms share design-readings", "Retention"),
         (entries(*ALL, topic="other-{kind}"), "does not begin with design-", "another name"),
         (entries(*ALL, topic="design-{kind}"), "There is no Kafka topic design-alarm", "Make it"),
-        (entries(*ALL, topic="design/{kind}"), "not a Kafka topic name", "letters"),
-        (entries(*ALL, key="{generator}"), "names no level generator", "name it in the pattern"),
+        (entries(*ALL, topic="design/{kind}"), "not a valid Kafka topic name", "letters"),
+        (entries(*ALL, key="{generator}"), "has no level named generator", "name it in the pattern"),
         (
             [*entries("reading", topic="design.a"), *entries("status", topic="design_a"), *entries("alarm")],
             "collides",

@@ -34,7 +34,7 @@ SCHEMA = Schema('{"type": "object", "properties": {"fuel": {"type": "number"}}}'
         (["prefetch", "--to", "x", "--from", "."], "contradict each other"),
         (["simulate", "--rate", "0"], "Use more than 0"),
         (["simulate", "--topic", "a/#"], "Leave out + and #"),
-        (["bridge", "--from", "a/{b"], "names no level device"),
+        (["bridge", "--from", "a/{b"], "has no level named device"),
     ],
 )
 def test_a_mistake_is_answered_without_a_traceback(

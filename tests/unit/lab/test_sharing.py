@@ -80,9 +80,9 @@ def test_a_hand_out_says_where_services_are_and_nothing_else(file: Path, tmp_pat
     ("name", "said"),
     [
         ("", "missing"),
-        ("Ana", "not a namespace"),
-        ("an-a", "not a namespace"),
-        ("2ana", "not a namespace"),
+        ("Ana", "not a valid namespace"),
+        ("an-a", "not a valid namespace"),
+        ("2ana", "not a valid namespace"),
         ("log", "word"),
     ],
 )

@@ -15,7 +15,8 @@ from jsonschema.validators import validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from helpers.bridge.config import BridgeConfig, BridgeError
+from helpers.errors import BridgeError
+from helpers.sink.config import SinkConfig
 
 _ASK_AGAIN_AFTER = 1.0
 _NOT_FOUND = 404
@@ -24,23 +25,25 @@ Serialize = Callable[[str, bytes], bytes]
 
 
 class PoisonError(Exception):
-    """This message can never be produced; the text says why, in a few words."""
+    """This message can never be produced; the text says why."""
 
 
 class NotYetError(Exception):
     """This message cannot be judged now: the schema registry does not answer. The text says why."""
 
 
-def serializer(config: BridgeConfig) -> Serialize:
+def serializer(config: SinkConfig) -> Serialize:
     """Return the function ``(kafka_topic, payload) -> value`` that ``config`` asks for.
 
-    It raises ``PoisonError`` for a payload that will never do and ``NotYetError`` for one that must wait.
+    It raises ``PoisonError`` for a payload that can never be produced and ``NotYetError`` for one that must wait.
     """
     if config.serializer == "schema":
         try:
             return SchemaSerializer(config.registry or {})
         except ValueError as error:
-            raise BridgeError(f"The registry's client: {error}.", remedy="look at the settings in registry") from error
+            raise BridgeError(
+                f"The schema registry's client refuses its settings: {error}.", remedy="correct them in registry"
+            ) from error
     return _raw if config.serializer == "raw" else _json
 
 
@@ -54,7 +57,7 @@ def _json(_topic: str, payload: bytes) -> bytes:
 
 
 def parse_json(payload: bytes) -> Any:  # noqa: ANN401 - JSON is anything
-    """Return what ``payload`` says, or raise ``PoisonError``. NaN and infinities are not JSON (RFC 8259, section 6)."""
+    """Return the parsed ``payload``, or raise ``PoisonError``. NaN and infinity are not JSON (RFC 8259, section 6)."""
     try:
         return json.loads(payload.decode(), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
@@ -68,8 +71,8 @@ def _refuse(word: str) -> NoReturn:
 class SchemaSerializer:
     """Checks against the latest schema of the subject ``TOPIC-value``, and frames: a zero byte, the id, the JSON.
 
-    A schema may have grown since it was fetched. So a message that does not fit has the latest one fetched again, at
-    most once a second, before it is called poison. The registry is asked on another thread: the bridge never waits.
+    A schema may have grown since it was fetched. So a message that does not fit makes it fetch the latest one again, at
+    most once a second, before it counts as poison. The registry is asked on another thread: the bridge never waits.
     """
 
     def __init__(self, registry: dict[str, Any]) -> None:
@@ -99,12 +102,12 @@ class SchemaSerializer:
             raise NotYetError("asking the schema registry")
         if not answer.done():
             raise NotYetError("the schema registry has not answered yet")
-        if (trouble := answer.exception()) is not None:
-            if isinstance(trouble, BridgeError):
-                raise trouble
+        if (failure := answer.exception()) is not None:
+            if isinstance(failure, BridgeError):
+                raise failure
             if now - asked > _ASK_AGAIN_AFTER:
                 del self._asked[subject]
-            raise NotYetError(f"the schema registry does not answer: {trouble}")
+            raise NotYetError(f"the schema registry does not answer: {failure}")
         del self._asked[subject]
         self._known[subject] = (*answer.result(), asked)
         return self._known[subject]
@@ -127,18 +130,19 @@ class SchemaSerializer:
             kind.check_schema(schema)
         except SchemaError as error:
             raise BridgeError(
-                f"The schema of {subject!r} is no JSON Schema: {error.json_path}: {error.message}",
-                remedy="register a sound one as its next version",
+                f"The schema of {subject!r} is not a valid JSON Schema: {error.json_path}: {error.message}",
+                remedy="register a valid one as its next version",
             ) from error
-        # Nothing is fetched from where a schema points: it is checked here, and the network is not the bridge's to use.
+        # An empty registry of references: a $ref to a URL is an error, never a request from the bridge to that address.
         return struct.pack(">bI", 0, found.schema_id), kind(schema, registry=Registry())
 
 
 def _misfit(subject: str, validator: Any, value: Any) -> ValidationError | None:  # noqa: ANN401 - JSON is anything
-    """What of ``value`` the schema does not allow, if anything."""
+    """Return what the schema does not allow in ``value``, or ``None``."""
     try:
         return best_match(validator.iter_errors(value))
     except Unresolvable as error:
         raise BridgeError(
-            f"The schema of {subject!r} refers to what is not in it: {error}", remedy="put that into the schema itself"
+            f"The schema of {subject!r} has a $ref that leads outside it: {error}",
+            remedy="put the definition into the schema itself",
         ) from error

@@ -1,4 +1,4 @@
-"""What a message looks like in Kafka: its headers, its time, and what a dead letter says. Pure."""
+"""A message as a Kafka record: its headers, its timestamp, and its dead letter. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import mqtt5
 
 # How much of a message that is too large for Kafka its dead letter keeps, in bytes.
 TRUNCATED = 65_536
-# A device's clock is believed within these bounds, in seconds. Outside, Kafka would refuse the record (its default: an
+# A device's clock is credible within these bounds, in seconds. Outside, Kafka would refuse the record (its default: an
 # hour ahead, message.timestamp.after.max.ms) or soon delete it (retention goes by these timestamps).
 _BEHIND, _AHEAD = 86_400, 600
 
@@ -30,15 +30,12 @@ class Moment(NamedTuple):
 
     @classmethod
     def now(cls) -> Moment:
-        """Look at both clocks."""
+        """Read both clocks."""
         return cls(time.monotonic(), ("mqtt.received", str(time.time_ns() // 1_000_000)))
 
 
 def headers(packet: mqtt5.PublishPacket) -> list[Header]:
-    """Return the user properties under their own names, and where the message came from: ``mqtt.topic``.
-
-    ``mqtt.correlation-data`` is the one of a request's answer, when there is any.
-    """
+    """Return the user properties as they are, then ``mqtt.topic``, and ``mqtt.correlation-data`` if present."""
     found: list[Header] = [*packet.user_properties, ("mqtt.topic", packet.topic)]
     if packet.correlation_data is not None:
         found.append(("mqtt.correlation-data", packet.correlation_data))
@@ -68,8 +65,8 @@ def dead_letter(
 ) -> tuple[bytes, list[Header], bool]:
     """Return the value and headers of a dead letter, and whether it was truncated to fit into ``limit`` bytes.
 
-    It holds the original bytes, where they came from, and the reason. What does not fit is cut: then the headers tell
-    length and SHA-256 of the whole, and user properties stay behind when they alone are too large.
+    It holds the original bytes, where they came from, and the reason. What does not fit is cut: then headers give
+    length and SHA-256 of the whole, and user properties are left out when they alone are too large.
     """
     found = [*all_headers(packet, received), ("dead-letter.reason", reason)]
     if len(packet.payload) + len(packet.topic) + _bytes(found) + _OVERHEAD <= limit:

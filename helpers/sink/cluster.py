@@ -1,4 +1,4 @@
-"""What must hold in the Kafka cluster before the bridge takes its first message."""
+"""What must hold in the Kafka cluster before the first message is taken."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
 
-from helpers.bridge.config import BridgeError
+from helpers.errors import BridgeError
 from helpers.topics import refuse_collisions
 
 _ANSWERED_WITHIN = 2.0
@@ -24,9 +24,9 @@ _REFUSED = {
 
 
 def raise_if_refused(error: KafkaError) -> None:
-    """Raise ``BridgeError`` if Kafka knows us and says no: trying again would not help."""
+    """Raise ``BridgeError`` if Kafka denies access: trying again would not help."""
     if error.code() in _REFUSED:
-        raise BridgeError(f"Kafka refused the bridge: {error.str()}", remedy="look at its user and its rights")
+        raise BridgeError(f"Kafka refused the bridge: {error.str()}", remedy="check user, password and ACLs")
 
 
 def check_topics(settings: dict[str, Any], topics: tuple[str, ...]) -> int:
@@ -37,17 +37,19 @@ def check_topics(settings: dict[str, Any], topics: tuple[str, ...]) -> int:
     """
     try:
         admin = AdminClient(settings)
-    except KafkaException as error:  # nothing was asked yet: trying again would not help
-        raise BridgeError(f"Kafka's client: {error.args[0].str()}", remedy="look at the settings in kafka") from error
+    except KafkaException as error:  # a setting is wrong: trying again would not help
+        raise BridgeError(
+            f"Kafka's client refuses its settings: {error.args[0].str()}", remedy="correct them in kafka"
+        ) from error
     try:
         existing = admin.list_topics(timeout=_ANSWERED_WITHIN).topics
     except KafkaException:
-        admin.poll(0)  # here error_cb hears why, and may end it all
+        admin.poll(0)  # calls error_cb with the reason, which may be final
         raise
     if missing := [topic for topic in topics if topic not in existing]:
         raise BridgeError(
             f"Kafka has no topic {', '.join(missing)}.",
-            remedy="make it first: a bridge that makes topics hides typing errors",
+            remedy="create it first: a bridge that creates topics hides typing errors",
         )
     refuse_collisions([*topics])
     asked = admin.describe_configs(
@@ -57,6 +59,6 @@ def check_topics(settings: dict[str, Any], topics: tuple[str, ...]) -> int:
     for answer in asked.values():
         try:
             largest.append(int(answer.result(_ANSWERED_WITHIN)["max.message.bytes"].value) - _BATCH_OVERHEAD)
-        except KafkaException:  # not everyone may read a topic's settings
+        except KafkaException:  # reading a topic's settings may not be allowed
             continue
     return max(_SMALLEST, min(largest))
