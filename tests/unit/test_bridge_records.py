@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.bridge import Counts, Snapshot
-from helpers.sink import records
 from helpers.bridge.sequences import Sequences
+from helpers.sink import records
 from helpers.sink.serialize import PoisonError, parse_json
 
 SEQ = [("seq", "12"), ("boot", "b1")]
