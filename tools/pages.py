@@ -29,16 +29,7 @@ from tests.notebooks.anatomy import Lesson, lessons
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
-FIGURES = "application/vnd.lessons.figures+json"
 SCRIPT = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-# A notebook stores a live figure as it was first shown: ask the kernel for the last state of each.
-ASK = f"""
-import json as _json, ipywidgets as _widgets
-from IPython.display import display as _display
-from plotly.graph_objects import FigureWidget as _Figure
-_all = _widgets.widgets.widget._instances
-_display({{"{FIGURES}": {{k: _json.loads(w.to_json()) for k, w in _all.items() if isinstance(w, _Figure)}}}}, raw=True)
-"""
 TEMPLATE = """{% extends "lab/index.html.j2" %}
 {% block html_head_js %}<script src="plotly.min.js"></script>{% endblock %}
 {% block html_head_js_mathjax %}{% endblock %}
@@ -66,10 +57,7 @@ checks say “not yet” here. To run them, you need Python and one command{wher
 
 def executed(lesson: Lesson, env: dict[str, str]) -> Any:
     """Run the lesson, and turn its widgets and figures into HTML that needs no kernel."""
-    notebook = lesson.notebook
-    notebook.cells.append(nbformat.v4.new_code_cell(ASK, id="ask"))
-    notebook = execution.run(notebook, env=env)
-    figures = notebook.cells.pop().outputs[0].data[FIGURES]
+    notebook = execution.run(lesson.notebook, env=env)
     widgets = notebook.metadata.get("widgets", {}).get(STATE, {}).get("state", {})
     count = 0
     for cell in notebook.cells:
@@ -80,7 +68,7 @@ def executed(lesson: Lesson, env: dict[str, str]) -> Any:
                 shown = drawing(data[PLOTLY], f"figure-{count}")
             elif WIDGET in data:
                 count += 1
-                shown = drawn(data[WIDGET]["model_id"], widgets, figures, f"figure-{count}")
+                shown = drawn(data[WIDGET]["model_id"], widgets, f"figure-{count}")
             else:
                 continue
             output.data = nbformat.from_dict({"text/html": shown})
@@ -98,15 +86,15 @@ def drawing(figure: dict[str, Any], name: str) -> str:
     )
 
 
-def drawn(model: str, widgets: dict[str, Any], figures: dict[str, Any], name: str) -> str:
+def drawn(model: str, widgets: dict[str, Any], name: str) -> str:
     """Return the last state of a widget as HTML."""
-    if model in figures:
-        return drawing(figures[model], name)
     state = widgets[model]["state"]
+    if "_state" in state:  # a live figure
+        return drawing(json.loads(widgets[state["_state"].removeprefix("IPY_MODEL_")]["state"]["figure"]), name)
     kind = state["_model_name"]
     if "children" in state:
         children = [each.removeprefix("IPY_MODEL_") for each in state["children"]]
-        inner = "".join(drawn(each, widgets, figures, f"{name}-{place}") for place, each in enumerate(children))
+        inner = "".join(drawn(each, widgets, f"{name}-{place}") for place, each in enumerate(children))
         return f'<div class="widgets{" column" if kind == "VBoxModel" else ""}">{inner}</div>'
     if kind == "HTMLModel":
         return f"<div>{state['value']}</div>"

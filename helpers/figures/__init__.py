@@ -1,1 +1,7 @@
-"""Live figures, the operations dashboard, and diagrams for the lessons."""
+"""Figures of the lessons: colours and a template, live figures, the operations dashboard, and diagrams."""
+
+from helpers.figures import dashboard, live
+from helpers.figures.diagrams import partitions, sequence
+from helpers.figures.style import PALETTE, TEMPLATE, DescribedFigure, LiveFigure
+
+__all__ = ["PALETTE", "TEMPLATE", "DescribedFigure", "LiveFigure", "dashboard", "live", "partitions", "sequence"]

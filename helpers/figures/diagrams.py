@@ -1,28 +1,28 @@
-"""Pictures that lessons share: packets between clients and a broker, records in the partitions of a topic."""
+"""Diagrams that lessons share: packets between clients and a broker, records in the partitions of a topic."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 import plotly.graph_objects as go
 
-from helpers.figures.live import PALETTE, TEMPLATE
-from helpers.relay.packets import Packet
+from helpers.figures.style import INK, PALETTE, TEMPLATE, DescribedFigure
+from helpers.relay import Packet
 
 _BLUE, _RED = PALETTE[0], PALETTE[3]
-_INK = "#24292f"
 _PALE = {PALETTE[1], PALETTE[4], PALETTE[5]}
 _ROW = 30
 
 
 def sequence(packets: Iterable[Packet], *, left: str, right: str = "", title: str = "") -> go.Figure:
-    """Who sent which packet to whom, one arrow each, oldest on top.
+    """Draw one arrow for each packet between one or two clients and the broker, oldest on top.
 
     ``left`` and ``right`` are client ids; packets of other clients are left out. A lost packet's arrow ends half-way.
     """
     drawn = [each for each in packets if each.client in {left, right}]
-    figure = go.Figure()
+    figure = DescribedFigure()
     for lost, colour in ((False, _BLUE), (True, _RED)):
         arrows = [(row, *_ends(each, left)) for row, each in enumerate(drawn) if each.lost == lost]
         tips = [begin + 0.38 * (end - begin) if lost else end for _, begin, end in arrows]
@@ -51,16 +51,20 @@ def sequence(packets: Iterable[Packet], *, left: str, right: str = "", title: st
         y=[row - 0.32 for row in range(len(drawn))],
         mode="text",
         text=[each.label for each in drawn],
-        textfont={"color": [_RED if each.lost else _INK for each in drawn], "size": 12},
+        textfont={"color": [_RED if each.lost else INK for each in drawn], "size": 12},
         hovertext=[f"{each.at:.3f} s, {each.size} bytes" for each in drawn],
         hoverinfo="text",
     )
     lanes = [left, "broker", right] if right else [left, "broker"]
     for lane in range(len(lanes)):
         figure.add_vline(x=lane, line={"color": "#8a949e", "width": 1})
+    losses = sum(each.lost for each in drawn)
+    between = f"{left}, the broker and {right}" if right else f"{left} and the broker"
+    kinds = ", ".join(each.label for each in drawn) or "no packets"
     return figure.update_layout(
         template=TEMPLATE,
         title={"text": title},
+        meta={"description": f"{title or 'Packets'}: {len(drawn)} packets between {between}, {losses} lost: {kinds}."},
         showlegend=False,
         height=120 + _ROW * max(len(drawn), 2),
         margin={"t": 80, "b": 20},
@@ -81,15 +85,15 @@ def _ends(packet: Packet, left: str) -> tuple[float, float]:
 
 
 def partitions(records: Iterable[tuple[int, int, str, object]], *, title: str = "", count: int = 0) -> go.Figure:
-    """A topic as a row of cells per partition, oldest record on the left.
+    """Draw a topic as one row of cells per partition, oldest record on the left.
 
-    Each record is ``(partition, offset, name, text)``: cells of one name have one colour, ``text`` is written into
-    them. ``count`` is the number of partitions, where some may be empty.
+    Each record is ``(partition, offset, name, text)``: cells of one name have one colour, and contain ``text``.
+    ``count`` is the number of partitions, needed if some are empty.
     """
     rows = list(records)
     count = count or 1 + max((partition for partition, *_ in rows), default=0)
     names = sorted({name for _, _, name, _ in rows})
-    figure = go.Figure()
+    figure = DescribedFigure()
     for place, name in enumerate(names):
         colour = PALETTE[place % len(PALETTE)]
         mine: list[tuple[int, int, str, Any]] = [each for each in rows if each[2] == name]
@@ -106,13 +110,16 @@ def partitions(records: Iterable[tuple[int, int, str, object]], *, title: str = 
             insidetextanchor="middle",
             textangle=0,
             constraintext="none",
-            textfont={"color": _INK if colour in _PALE else "white", "size": 11},
+            textfont={"color": INK if colour in _PALE else "white", "size": 11},
             marker={"color": colour, "line": {"color": "white", "width": 1}},
             hovertemplate=f"{name}<br>partition %{{y}}, offset %{{customdata}}<extra>%{{text}}</extra>",
         )
+    per_partition = Counter(partition for partition, *_ in rows)
+    counts = ", ".join(f"{per_partition[each]} in partition {each}" for each in range(count))
     return figure.update_layout(
         template=TEMPLATE,
         title={"text": title},
+        meta={"description": f"{title or 'Records'}: {counts}; records of {', '.join(names) or 'no key'}."},
         showlegend=True,
         barmode="overlay",
         height=150 + 45 * count,

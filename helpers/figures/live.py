@@ -1,4 +1,4 @@
-"""Live figures: the state is a model, the view only links to it, and the loop that draws says what went wrong."""
+"""Live figures: a model of the points, a widget that draws it, and a loop that updates it for some seconds."""
 
 from __future__ import annotations
 
@@ -14,34 +14,19 @@ from IPython.display import display
 from traitlets import Bool, Float, HasTraits, Int, Unicode
 
 from helpers.errors import LessonError
+from helpers.figures.style import PALETTE, TEMPLATE, LiveFigure
 
-# Okabe and Ito, "Color Universal Design" (2008): told apart with every common kind of colour blindness. Their yellow is
-# too pale on white, and grey stands in for black, which reads as an axis.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7F7F7F")
-
-# White paper under everything, as the lessons' pictures have, so that figures read the same in a dark JupyterLab.
-TEMPLATE = go.layout.Template(
-    layout={
-        "colorway": PALETTE,
-        "paper_bgcolor": "white",
-        "plot_bgcolor": "white",
-        "font": {"color": "#24292f", "size": 13},
-        "margin": {"l": 60, "r": 20, "t": 50, "b": 50},
-        "xaxis": {"gridcolor": "#e5e8eb", "zeroline": False, "automargin": True},
-        "yaxis": {"gridcolor": "#e5e8eb", "zeroline": False, "automargin": True},
-    }
-)
+__all__ = ["PALETTE", "TEMPLATE", "Clock", "Lines", "LiveError", "LiveFigure", "figure", "run", "stop_bar"]
 
 
 class LiveError(LessonError):
-    """A live figure was asked for in a way that cannot work."""
+    """The arguments of a live figure are not valid."""
 
 
 class Lines(HasTraits):
-    """The points of a line chart that grows: one line per name, its ``last`` points.
+    """The points of a growing line chart: for each name, the ``last`` points of its line.
 
-    ``x`` and ``y`` may be whatever plotly draws: numbers, times. ``changes`` counts the calls that brought points; the
-    views observe it.
+    ``x`` and ``y`` are what plotly draws: numbers, times. ``changes`` counts the changes; views observe it.
     """
 
     title = Unicode()
@@ -59,66 +44,69 @@ class Lines(HasTraits):
         self.extend([(name, x, y)])
 
     def extend(self, points: Iterable[tuple[str, object, object]]) -> None:
-        """Append points as ``(name, x, y)``; the views draw once for all of them."""
+        """Append points ``(name, x, y)``. Views draw once for all of them."""
         news = list(points)
         for name, x, y in news:
             self._points.setdefault(name, deque(maxlen=self.last)).append((x, y))
         self.changes += bool(news)
 
     def clear(self) -> None:
-        """Forget all points."""
+        """Remove all points."""
         self._points.clear()
         self.changes += 1
 
     def points(self) -> dict[str, list[tuple[Any, Any]]]:
-        """A copy of the points: name of the line → ``(x, y)``, oldest first."""
+        """Return a copy of the points: name of the line → ``(x, y)``, oldest first."""
         return {name: list(each) for name, each in self._points.items()}
 
 
-def figure(lines: Lines) -> go.FigureWidget:
-    """A figure that draws ``lines`` and follows them; show it as any other widget."""
-    view = go.FigureWidget(
-        layout={
-            "template": TEMPLATE,
-            "title": {"text": lines.title},
-            "xaxis": {"title": {"text": lines.x_label}},
-            "yaxis": {"title": {"text": lines.y_label}},
-            "height": 360,
-            "showlegend": True,
-            "uirevision": "keep",
-        }
+def figure(lines: Lines) -> LiveFigure:
+    """Return a widget that draws ``lines`` and follows their changes."""
+    view = LiveFigure(
+        go.Figure(
+            layout={
+                "template": TEMPLATE,
+                "title": {"text": lines.title},
+                "xaxis": {"title": {"text": lines.x_label}},
+                "yaxis": {"title": {"text": lines.y_label}},
+                "height": 360,
+                "showlegend": True,
+            }
+        )
     )
 
     def draw(_change: object = None) -> None:
-        drawn = {trace.name: trace for trace in view.data}
         points = lines.points()
-        with view.batch_update():
-            for name, trace in drawn.items():
-                xy = points.get(name, [])
-                trace.x, trace.y = [x for x, _ in xy], [y for _, y in xy]
-        # A line joins the figure with its first points: begun empty, it would show axes and stay invisible.
-        view.add_traces(
+        view.figure.data = ()
+        view.figure.add_traces(
             [
                 go.Scatter(name=name, mode="lines+markers", x=[x for x, _ in xy], y=[y for _, y in xy])
                 for name, xy in points.items()
-                if name not in drawn
             ]
         )
+        view.figure.layout.meta = {"description": _description(lines, points)}
+        view.draw()
 
     lines.observe(draw, "changes")
     draw()
     return view
 
 
+def _description(lines: Lines, points: dict[str, list[tuple[Any, Any]]]) -> str:
+    axes = f"{lines.y_label or 'y'} over {lines.x_label or 'x'}"
+    latest = ", ".join(f"{name} {xy[-1][1]}" for name, xy in points.items())
+    return f"{lines.title or 'Live chart'}: {axes}, one line each for {latest or 'nothing yet'}."
+
+
 class Clock(HasTraits):
-    """How long a live figure still runs: ``left`` in seconds. Setting ``running`` to false ends it."""
+    """The time a live figure still runs: ``left``, in seconds. Setting ``running`` to false ends it."""
 
     running = Bool(default_value=True)
     left = Float(0.0)
 
 
 def stop_bar(clock: Clock) -> widgets.HBox:
-    """A Stop button and the seconds left, linked to ``clock``."""
+    """Return a Stop button and a label with the seconds left, both linked to ``clock``."""
     button = widgets.Button(description="Stop", icon="stop", layout={"width": "7em"})
     label = widgets.Label()
 
@@ -142,15 +130,15 @@ async def run(
     seconds: float = 8.0,
     every: float = 0.2,
 ) -> None:
-    """Update a live figure until ``seconds`` are over or Stop is pressed; a cell ends in ``await live.run(...)``.
+    """Call ``update`` repeatedly until ``seconds`` have passed or Stop is pressed; await it at the end of a cell.
 
-    ``update`` takes no arguments and may be a coroutine function. It must not block: widgets are drawn while it rests.
-    ``beside`` is a coroutine that runs at the same time, such as one that publishes; it is cancelled at the end.
-    ``seconds`` and ``every`` (the pause between two updates) are in seconds.
+    ``update`` takes no arguments and may be a coroutine function. It must not block: widgets are drawn between calls.
+    ``beside`` is a coroutine that runs at the same time, for example one that publishes. It is cancelled at the end.
+    ``every`` is the pause between two updates, in seconds.
 
     Raises:
         LiveError: ``update`` is not callable, or a time is not positive.
-        Exception: Whatever ``update`` or ``beside`` raised, unchanged.
+        Exception: What ``update`` or ``beside`` raised, unchanged.
     """
     if problem := _problem(update, seconds, every):
         if beside is not None:
@@ -180,7 +168,7 @@ async def run(
 
 
 async def _end(task: asyncio.Task[object] | None) -> object:
-    """Cancel ``task`` and answer with its result or what it raised, so that neither is lost."""
+    """Cancel ``task``. Return its result or its exception."""
     if task is None:
         return None
     task.cancel()
@@ -191,9 +179,9 @@ async def _end(task: asyncio.Task[object] | None) -> object:
 def _problem(update: object, seconds: float, every: float) -> LiveError | None:
     if not callable(update):
         return LiveError(
-            f"A live figure needs a function to call again and again, and got {update!r}.",
+            f"live.run needs a function to call repeatedly, but got {update!r}.",
             remedy="Pass the function itself, without parentheses: live.run(update).",
         )
     if seconds <= 0 or every <= 0:
-        return LiveError(f"seconds={seconds} and every={every} must both be positive.", remedy="Try seconds=8.")
+        return LiveError(f"seconds={seconds} and every={every} must both be positive.", remedy="Use seconds=8.")
     return None

@@ -32,14 +32,32 @@ class LessonPage:
         self.page: Any = visit.page
         self.lesson = lesson
         self.page.goto(jupyter.notebook(lesson.path), timeout=OPEN_WITHIN * 1000)
+        self._opened()
+
+    def _opened(self) -> None:
         self.page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=OPEN_WITHIN * 1000)
         # Before the kernel is there, Run All would ask which kernel to take.
         self.page.get_by_text(re.compile(r"ipykernel\) \| Idle")).wait_for(timeout=OPEN_WITHIN * 1000)
 
+    def reload(self) -> None:
+        """Save, and load the page again, while the kernel goes on."""
+        with self.page.expect_response(lambda each: each.request.method == "PUT" and "/api/contents/" in each.url):
+            self.page.keyboard.press("Control+s")
+        self.page.reload(timeout=OPEN_WITHIN * 1000)
+        self._opened()
+
     def run_all(self) -> None:
-        """Choose Run → Run All Cells, and wait until every code cell has a number or one shows an error."""
+        """Run all cells, and wait until every code cell has a number or one shows an error."""
+        self.start_all()
+        self.wait()
+
+    def start_all(self) -> None:
+        """Choose Run → Run All Cells."""
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_text(re.compile("^Run All Cells$")).click()
+
+    def wait(self) -> None:
+        """Wait until every code cell has a number or one shows an error."""
         cells = sum(1 for cell in self.lesson.cells if cell.cell_type == "code")
         deadline = time.monotonic() + RUN_WITHIN
         while len(self.numbers()) < cells and not self.errors():

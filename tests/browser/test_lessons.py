@@ -65,7 +65,7 @@ def test_a_click_on_a_widget_reaches_python(visit: Visit, jupyter: Jupyter) -> N
 
 
 def test_a_figure_without_data_counts_as_not_drawn(visit: Visit, jupyter: Jupyter) -> None:
-    """The look at figures itself: a ``FigureWidget`` whose x stays empty draws axes and no line."""
+    """The look at figures itself: a figure without points draws axes and no line."""
     page = LessonPage(visit, jupyter, by_number("01"))
     page.run_all()
     (plot, *_) = page.plots()

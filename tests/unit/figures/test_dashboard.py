@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import timedelta
 
+import pytest
+
+from helpers.figures import PALETTE, TEMPLATE
 from helpers.figures.dashboard import ALARM, LEVELS, MANY, STANDING, Operations, view
-from helpers.figures.live import PALETTE
 from helpers.fleet import Fault, Fleet
 
 
@@ -70,7 +73,7 @@ def test_the_rate_begins_anew_after_the_tanker() -> None:
     assert math.isclose(hours, litres / fleet["G-001"].burn_rate, rel_tol=0.01)
 
 
-def test_each_trouble_is_an_alert() -> None:
+def test_each_problem_is_an_alert() -> None:
     fleet = Fleet(6, seed=7)
     fleet.switch_on("G-001", Fault.THEFT)
     fleet.switch_on("G-002", Fault.OVERHEATING)
@@ -109,7 +112,7 @@ def test_a_large_fleet_is_drawn_in_cells_that_count_everybody_and_show_the_worst
 def test_the_view_follows_the_model() -> None:
     fleet = Fleet(6, seed=7)
     operations = Operations()
-    head, figure = view(operations).children
+    head, plot = view(operations).children
     refresh(operations, 0, 0, 0)
     assert "0 generators" in head.value
     for reading in fleet.readings(seconds=300, every=60):
@@ -117,7 +120,7 @@ def test_the_view_follows_the_model() -> None:
     refresh(operations, 1, 30, 30, lag=4)
     assert "6 generators" in head.value
     assert "lag 4" in head.value
-    gauges = figure.data[5]
+    gauges = plot.figure.data[5]
     assert list(gauges.y) == [name for name, *_ in operations.soonest()]
     assert list(gauges.x) == [hours for _, hours, *_ in operations.soonest()]
     fleet["G-001"].fuel = 10
@@ -125,6 +128,71 @@ def test_the_view_follows_the_model() -> None:
     refresh(operations, 2, 31, 31)
     assert gauges.y[0] == "G-001"
     assert "G-001" in head.value
+    state = json.loads(plot._state.figure)
+    assert state["data"][5]["y"][0] == "G-001"
+    assert "G-001 in " in state["layout"]["meta"]["description"]
+
+
+def test_names_that_look_like_numbers_or_dates_are_categories() -> None:
+    operations = Operations()
+    for reading in steady(3).readings(seconds=300, every=60):
+        operations.see({**reading.value(), "generatorID": reading.generator_id[2:]}, reading.time)
+    _, plot = view(operations).children
+    assert set(plot.figure.data[5].y) == {"001", "002", "003"}
+    assert plot.figure.layout.yaxis2.type == "category"
+    assert TEMPLATE.layout.autotypenumbers == "strict"
+
+
+@pytest.mark.parametrize(
+    ("field", "wild"),
+    [("fuel", math.nan), ("fuel", 1e300), ("fuel", -1), ("temperature", math.inf), ("lat", 5000.0), ("lon", "east"),
+     ("fuel", None)],
+)  # fmt: skip
+def test_a_wild_number_changes_nothing_for_others_and_is_an_alert(field: str, wild: object) -> None:
+    operations, undisturbed = watched(steady(6), minutes=10), watched(steady(6), minutes=10)
+    [first, *_] = steady(1).step(1200)
+    operations.see({**first.value(), "generatorID": "G-wild", field: wild}, first.time)
+    assert operations.soonest() == undisturbed.soonest()
+    assert operations.places() == undisturbed.places()
+    [(name, problem)] = operations.alerts()
+    assert name == "G-wild"
+    assert problem.startswith(f"implausible {field}")
+    refresh(operations, 0, 0, 0)
+    view(operations)
+
+
+def test_a_wild_clock_makes_no_other_generator_silent() -> None:
+    operations = watched(steady(6), minutes=10)
+    for years in (-50, 50):
+        [reading] = steady(1).step(60)
+        operations.see({**reading.value(), "generatorID": f"G{years}"}, reading.time + timedelta(days=365 * years))
+    assert [name for name, _ in operations.alerts()] == ["G-50"], "the clock that is behind looks silent"
+
+
+def test_a_time_without_a_zone_is_an_alert() -> None:
+    operations = watched(steady(6), minutes=10)
+    [reading, *_] = steady(6).step(1200)
+    operations.see(reading.value(), reading.time.replace(tzinfo=None))
+    assert operations.alerts() == [("G-001", "time without a time zone")]
+
+
+def test_one_generator_that_burns_nearly_nothing_leaves_the_bars_of_the_others_readable() -> None:
+    operations = watched(steady(5), minutes=10)
+    [reading] = steady(1).step(60)
+    for minute, fuel in enumerate((1000.0, 999.99)):
+        value = {**reading.value(), "generatorID": "G-idle", "fuel": fuel}
+        operations.see(value, reading.time + timedelta(minutes=minute))
+    _, plot = view(operations).children
+    hours = [hours for _, hours, *_ in operations.soonest()]
+    assert hours[-1] > 1000
+    assert plot.figure.layout.xaxis2.range[1] < 4 * hours[3]
+    assert plot.figure.data[5].text[-1].startswith("over 1,000 h")
+
+
+def test_the_map_keeps_to_the_island() -> None:
+    _, plot = view(Operations()).children
+    assert plot.figure.layout.xaxis.range is not None
+    assert plot.figure.layout.yaxis.range is not None
 
 
 def test_what_is_written_into_the_page_is_text() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,15 +14,19 @@ import pytest
 from helpers.figures import live
 
 
+def drawn(view: live.LiveFigure) -> dict[str, tuple[list[Any], list[Any]]]:
+    """The lines of the state that a view born now would draw: name → x, y."""
+    state = json.loads(view._state.figure)
+    return {trace["name"]: (trace["x"], trace["y"]) for trace in state["data"]}
+
+
 def test_a_line_joins_the_figure_with_its_first_points() -> None:
     lines = live.Lines(title="Fuel", y_label="litres")
     view = live.figure(lines)
-    assert len(view.data) == 0
+    assert drawn(view) == {}
     lines.add("G-001", 0, 500.0)
     lines.add("G-001", 1, 499.0)
-    assert [trace.name for trace in view.data] == ["G-001"]
-    assert list(view.data[0].x) == [0, 1]
-    assert list(view.data[0].y) == [500.0, 499.0]
+    assert drawn(view) == {"G-001": ([0, 1], [500.0, 499.0])}
 
 
 def test_x_and_y_of_every_line_grow_together() -> None:
@@ -28,9 +34,8 @@ def test_x_and_y_of_every_line_grow_together() -> None:
     view = live.figure(lines)
     for step in range(5):
         lines.extend((name, step, step * 10) for name in ("a", "b"))
-        for trace in view.data:
-            assert len(trace.x) == len(trace.y) == min(step + 1, 3)
-    assert list(view.data[1].x) == [2, 3, 4]
+        assert {len(each) for xy in drawn(view).values() for each in xy} == {min(step + 1, 3)}
+    assert drawn(view) == dict.fromkeys(["a", "b"], ([2, 3, 4], [20, 30, 40]))
 
 
 def test_many_points_are_drawn_once() -> None:
@@ -48,16 +53,31 @@ def test_clearing_empties_the_lines_of_the_figure() -> None:
     view = live.figure(lines)
     lines.add("a", 1, 1)
     lines.clear()
-    assert list(view.data[0].x) == []
+    assert drawn(view) == {}
     lines.add("a", 2, 2)
-    assert list(view.data[0].y) == [2]
+    assert drawn(view) == {"a": ([2], [2])}
 
 
 def test_two_figures_may_follow_one_model() -> None:
     lines = live.Lines()
     first, second = live.figure(lines), live.figure(lines)
     lines.add("a", 1, 1)
-    assert len(first.data) == len(second.data) == 1
+    assert drawn(first) == drawn(second) == {"a": ([1], [1])}
+
+
+def test_a_figure_describes_itself_to_screen_readers() -> None:
+    lines = live.Lines(title="Fuel", x_label="minutes", y_label="litres")
+    view = live.figure(lines)
+    assert "Fuel: litres over minutes, one line each for nothing yet." in view._state.figure
+    lines.add("G-001", 1, 499.0)
+    assert "Fuel: litres over minutes, one line each for G-001 499.0." in view._state.figure
+
+
+def test_times_and_missing_numbers_can_be_drawn() -> None:
+    lines = live.Lines()
+    view = live.figure(lines)
+    lines.add("a", datetime(2026, 3, 2, 6, tzinfo=UTC), float("nan"))
+    assert drawn(view) == {"a": (["2026-03-02T06:00:00+00:00"], [None])}
 
 
 def test_the_stop_button_stops_the_clock_and_shows_it() -> None:

@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.errors import LessonError
-from helpers.figures import diagrams as drawing
-from helpers.relay import Packet, Relay
+from helpers.relay import Relay
 from helpers.relay.packets import PacketReader
 
 WITHIN = 10.0
@@ -299,27 +298,3 @@ def test_a_relay_runs_once_at_a_time_and_again_after_it_was_closed(broker: Broke
     with relay, socket.create_connection((relay.host, relay.port), timeout=WITHIN) as client:
         client.sendall(PINGREQ)
         wait_for(lambda: broker.read == PINGREQ)
-
-
-def test_a_sequence_picture_has_one_arrow_for_each_packet_of_its_clients() -> None:
-    packets = [
-        Packet(kind="PUBLISH", to_broker=True, size=9, client="meter"),
-        Packet(kind="PUBLISH", to_broker=False, size=9, client="desk"),
-        Packet(kind="PUBLISH", to_broker=True, size=9, client="somebody else"),
-        Packet(kind="PINGREQ", to_broker=True, size=2, client="meter", lost=True),
-    ]
-    figure = drawing.sequence(packets, left="meter", right="desk")
-    tips = [tip for trace in figure.data if trace.mode == "markers" for tip in trace.x]
-    assert tips[:2] == [1.0, 2.0]  # at the broker, at the desk
-    assert 0 < tips[2] < 1  # on the way
-    (labels,) = [trace.text for trace in figure.data if trace.mode == "text"]
-    assert list(labels) == ["PUBLISH QoS 0", "PUBLISH QoS 0", "PINGREQ · lost"]
-
-
-def test_a_topic_is_drawn_as_one_cell_for_each_record() -> None:
-    figure = drawing.partitions([(0, 0, "G-001", 1), (0, 1, "G-002", 1), (2, 0, "G-001", 2)], count=3)
-    assert {trace.name: (list(trace.y), list(trace.base)) for trace in figure.data} == {
-        "G-001": ([0, 2], [-0.5, -0.5]),
-        "G-002": ([0], [0.5]),
-    }
-    assert drawing.partitions([]).data == ()

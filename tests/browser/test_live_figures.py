@@ -1,0 +1,165 @@
+"""Live figures in a browser: whenever a view appears, it shows the present state, then and ever after."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nbformat.v4
+import pytest
+
+from tests.browser.conftest import Jupyter, Visit
+from tests.browser.lab_page import PLOT, LessonPage
+from tests.browser.test_lessons import by_number
+from tests.notebooks.anatomy import KERNELSPEC, Lesson
+
+pytestmark = pytest.mark.timeout(300)
+
+CHART = """
+from helpers.figures import live
+
+lines = live.Lines(title="Level", x_label="tick", y_label="litres")
+
+
+def update():
+    tick = len(lines.points().get("a", []))
+    if tick < {ticks}:
+        lines.extend((name, tick, 2 * tick) for name in ("a", "b"))
+
+
+display(live.figure(lines))
+await live.run(update, seconds=6, every=0.1)
+"""
+TICKS = 30
+
+DASHBOARD = """
+from helpers.figures import dashboard, live
+from helpers.fleet import Fleet
+
+fleet, operations = Fleet(6, seed=7), dashboard.Operations()
+display(dashboard.view(operations))
+
+
+def update():
+    if fleet.clock < 1800:
+        for each in fleet.step(60):
+            operations.see(each.value(), each.time)
+        operations.refresh(now=fleet.clock, mqtt=int(fleet.clock), kafka=int(fleet.clock), lag=0)
+
+
+await live.run(update, seconds=6, every=0.1)
+"""
+
+# The points that the browser has drawn, by name of the line.
+POINTS = "plot => JSON.stringify(Object.fromEntries((plot._fullData || []).map(each => [each.name, [...each.y]])))"
+MARKS = 'plot => (plot._fullData || []).filter(each => each.type === "bar").flatMap(each => [...each.y]).length'
+
+# JavaScript modules of widgets wait until the test lets them go, as on a slow machine.
+HOLD_MODULES = """
+    window.arrived = new Promise(resolve => { window.releaseModules = resolve; });
+    const createObjectURL = URL.createObjectURL.bind(URL);
+    URL.createObjectURL = blob => createObjectURL(
+        blob.type === "text/javascript" ? new Blob(["await window.arrived;\\n", blob], {type: blob.type}) : blob);
+"""
+
+FINAL = {name: [2 * tick for tick in range(TICKS)] for name in ("a", "b")}
+
+
+@pytest.fixture
+def notebook(artifacts: Path, unique: Callable[[str], str]) -> Iterator[Lesson]:
+    """A notebook with a live chart and a dashboard, which needs no broker."""
+    made = nbformat.v4.new_notebook(metadata={"kernelspec": KERNELSPEC})
+    sources = {"chart": CHART.format(ticks=TICKS), "dashboard": DASHBOARD}
+    made.cells = [nbformat.v4.new_code_cell(source, id=name) for name, source in sources.items()]
+    path = artifacts / f"{unique('live')}.ipynb"
+    path.write_text(nbformat.v4.writes(made), encoding="utf-8")
+    yield Lesson.read(path)
+    path.unlink()
+
+
+def shows(page: LessonPage, cell: str, script: str, wanted: object, *, within: float = 60) -> None:
+    """Wait until the figure of ``cell`` shows what is ``wanted``."""
+    seen, deadline = None, time.monotonic() + within
+    while time.monotonic() < deadline:
+        plots = page.cell(cell).locator(PLOT).all()
+        seen = json.loads(str(plots[0].evaluate(script))) if plots else None
+        if seen == wanted:
+            return
+        page.page.wait_for_timeout(200)
+    pytest.fail(f"the figure of {cell} shows {seen}")
+
+
+def shows_all(page: LessonPage) -> None:
+    shows(page, "chart", POINTS, FINAL)
+    shows(page, "dashboard", MARKS, 6)
+    for cell in ("chart", "dashboard"):
+        assert page.drawn(page.cell(cell).locator(PLOT).first)
+
+
+def test_a_page_loaded_again_shows_the_last_state(
+    visit: Visit, jupyter: Jupyter, notebook: Lesson, artifacts: Path
+) -> None:
+    page = LessonPage(visit, jupyter, notebook)
+    page.run_all()
+    shows_all(page)
+    page.reload()
+    shows_all(page)
+    page.screenshots(artifacts / "browser" / "reloaded")
+    assert page.errors() == []
+
+
+def test_a_figure_that_appears_after_the_last_change_shows_it(visit: Visit, jupyter: Jupyter, notebook: Lesson) -> None:
+    visit.page.add_init_script(HOLD_MODULES)
+    page = LessonPage(visit, jupyter, notebook)
+    page.run_all()
+    assert page.cell("chart").locator(PLOT).count() == 0
+    visit.page.evaluate("window.releaseModules()")
+    shows_all(page)
+    assert page.errors() == []
+
+
+def test_a_figure_that_appears_between_changes_shows_all_of_them(
+    visit: Visit, jupyter: Jupyter, notebook: Lesson
+) -> None:
+    visit.page.add_init_script(HOLD_MODULES)
+    page = LessonPage(visit, jupyter, notebook)
+    page.start_all()
+    page.cell("chart").get_by_text("live, 4 s left").wait_for(timeout=60_000)
+    visit.page.evaluate("window.releaseModules()")
+    page.wait()
+    shows_all(page)
+    assert page.errors() == []
+
+
+def test_a_slow_browser_shows_the_last_state(visit: Visit, jupyter: Jupyter, notebook: Lesson) -> None:
+    page = LessonPage(visit, jupyter, notebook)
+    visit.page.context.new_cdp_session(visit.page).send("Emulation.setCPUThrottlingRate", {"rate": 6})
+    page.run_all()
+    shows_all(page)
+    assert page.errors() == []
+
+
+def test_a_figure_has_a_text_alternative(visit: Visit, jupyter: Jupyter, notebook: Lesson) -> None:
+    page = LessonPage(visit, jupyter, notebook)
+    page.run_all()
+    shows_all(page)
+    figure = page.cell("chart").get_by_role("figure", name="Level: litres over tick")
+    assert "one line each for a 58, b 58" in str(figure.get_attribute("aria-label"))
+    figure = page.cell("dashboard").get_by_role("figure", name="Map of the fleet")
+    assert "G-00" in str(figure.get_attribute("aria-label"))
+
+
+def test_lesson_01_loaded_again_shows_its_live_figures(visit: Visit, jupyter: Jupyter, artifacts: Path) -> None:
+    lesson = by_number("01")
+    path = artifacts / "reloaded-01.ipynb"
+    path.write_bytes(lesson.path.read_bytes())
+    page = LessonPage(visit, jupyter, Lesson.read(path))
+    page.run_all()
+    page.reload()
+    cell = page.cell("panel-live")
+    cell.scroll_into_view_if_needed()
+    cell.locator(PLOT).nth(1).wait_for(timeout=60_000)
+    assert [bool(page.drawn(plot)) for plot in cell.locator(PLOT).all()] == [True, True]
+    path.unlink()
