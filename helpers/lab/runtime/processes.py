@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 from collections import deque
@@ -13,11 +14,12 @@ from pathlib import Path
 
 import psutil
 
-_CLOCK_SLACK = 2.0
+_SLACK = 2.0
 # In the environment of what is started: it is recognised even if its starter died before it could note the pid.
 _MARK = "LAB_STARTED_IN"
 # Likewise, what must not outlive somebody: the pid and start time of its owner.
-_OWNER = "LAB_OWNED_BY"
+_OWNER = "LAB_OWNER"
+_OWNED_BY = re.compile(r"(\d{1,9}) (\d+\.\d+)")
 # Windows: neither Ctrl-C nor the closing of this terminal reaches it (CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW).
 _DETACHED = 0x00000200 | 0x08000000
 # Java reads names of files by the locale, and under C knows no letter beyond ASCII. macOS and Windows need no telling.
@@ -28,7 +30,7 @@ _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 
 @dataclass(frozen=True)
 class Process:
-    """A process by pid *and* start time (seconds since the epoch): a pid alone may be somebody else's by now."""
+    """A process by pid *and* start time, see :func:`start_time`: a pid alone may belong to another program by now."""
 
     pid: int
     started: float
@@ -83,9 +85,9 @@ class Process:
             return None
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < _CLOCK_SLACK
+            same = abs(start_time(self.pid) - self.started) < _SLACK
             return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-        except psutil.Error:
+        except (psutil.Error, OSError):
             return None
 
 
@@ -95,7 +97,7 @@ def start(command: list[str], *, log: Path, folder: Path, owned: bool = False) -
     ``owned``: it is this Python's alone, and :func:`orphans` finds it when this Python is gone.
     """
     windows = sys.platform == "win32"
-    owner = {_OWNER: f"{os.getpid()} {psutil.Process().create_time()}"} if owned else {}
+    owner = {_OWNER: f"{os.getpid()} {start_time(os.getpid())}"} if owned else {}
     with log.open("ab") as output:
         child = subprocess.Popen(
             command,
@@ -109,27 +111,43 @@ def start(command: list[str], *, log: Path, folder: Path, owned: bool = False) -
         )
     _CHILDREN[child.pid] = child
     try:
-        return Process(child.pid, psutil.Process(child.pid).create_time())
-    except psutil.NoSuchProcess:
+        return Process(child.pid, start_time(child.pid))
+    except (psutil.Error, OSError):
         return Process(child.pid, 0.0)
 
 
 def started_in(folders: Collection[Path]) -> Iterator[tuple[Path, Process]]:
-    """Find what :func:`start` began in one of the folders and still lives, whether somebody noted it or not."""
-    for process in psutil.process_iter(["environ", "create_time"]):
-        mark = (process.info["environ"] or {}).get(_MARK)
-        if mark and Path(mark) in folders:
-            yield Path(mark), Process(process.pid, process.info["create_time"])
+    """Find what :func:`start` began in one of the folders and still lives, even if its pid was not recorded."""
+    return ((folder, process) for folder, process, _ in _marked() if folder in folders)
 
 
 def orphans() -> Iterator[tuple[Path, Process]]:
     """Find what was started as ``owned`` by a Python that is gone: a killed kernel closes nothing."""
-    for process in psutil.process_iter(["environ", "create_time"]):
+    for folder, process, owner in _marked():
+        # Any program may set the variable, to anything.
+        if (match := _OWNED_BY.fullmatch(owner)) and not Process(int(match[1]), float(match[2])).alive():
+            yield folder, process
+
+
+def _marked() -> Iterator[tuple[Path, Process, str]]:
+    """Find this user's processes that carry the mark: the folder that it names, the process, the owner's mark."""
+    user = psutil.Process().username()
+    for process in psutil.process_iter(["environ", "username"]):
         marks = process.info["environ"] or {}
-        if _OWNER in marks:
-            pid, started = marks[_OWNER].split()
-            if not Process(int(pid), float(started)).alive():
-                yield Path(marks[_MARK]), Process(process.pid, process.info["create_time"])
+        if _MARK in marks and process.info["username"] == user:
+            with contextlib.suppress(psutil.Error, OSError):
+                yield Path(marks[_MARK]), Process(process.pid, start_time(process.pid)), marks.get(_OWNER, "")
+
+
+def start_time(pid: int) -> float:
+    """Return when a process started, in seconds: since boot on Linux, since the epoch elsewhere.
+
+    On Linux psutil computes the latter from the clock, and a clock that is set would make it another process.
+    """
+    if sys.platform == "linux":
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return psutil.Process(pid).create_time()
 
 
 def tail(log: Path, *, lines: int = 15, indent: str = "  ") -> str:

@@ -24,6 +24,9 @@ from helpers.lab.services.registry import REGISTRY
 from helpers.lab.services.table import SERVICES
 from helpers.lab.settings import Settings
 
+# A file in the folder of a scratch broker: only a folder with it is ever deleted.
+MARK = ".lab-scratch"
+
 
 class Scratch:
     """A broker for this Python alone. Use it as a context manager, or call :meth:`start` and :meth:`close`.
@@ -57,6 +60,7 @@ class Scratch:
         if self._instance is None:
             sweep()
             folder = Path(tempfile.mkdtemp(prefix=f"scratch-{self.provider}-"))
+            (folder / MARK).touch()
             chosen = tuple(ports.any_free() for _ in self._service.ports)
             self._instance = Instance(folder=folder, cache=self._settings.cache, ports=chosen, settings=self._options)
             atexit.register(self.close)
@@ -156,7 +160,7 @@ def sweep() -> None:
     """End scratch brokers whose Python is gone, and delete their data."""
     for folder, process in processes.orphans():
         process.kill()
-        if folder.name.startswith("scratch-"):  # the folder comes from the process, which may be anyone's
+        if (folder / MARK).is_file():  # the folder is what the process says, which may be any program
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -77,7 +77,7 @@ def test_up_down_and_what_lies_between(own_env: dict[str, str], own: lab.Setting
 
 def test_a_broker_that_hangs_is_replaced(own: lab.Settings) -> None:
     first = by_name(lab.up(own, only=MQTT))["mqtt"]
-    process = processes.Process(first.pid, psutil.Process(first.pid).create_time())
+    process = processes.Process(first.pid, processes.start_time(first.pid))
     process.freeze()
     assert not by_name(lab.status(own, only=MQTT))["mqtt"].ready
     second = by_name(lab.up(own, only=MQTT))["mqtt"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -139,16 +140,57 @@ def test_the_tail_is_the_end(log: Path) -> None:
     assert tail(log, lines=2, indent="") == "98\n99"
 
 
-@pytest.mark.parametrize("name", ["scratch-mosquitto-x", "thesis"])
-def test_what_a_dead_owner_left_ends_and_no_other_folder_goes_with_it(name: str, tmp_path: Path) -> None:
-    (folder := tmp_path / name).mkdir()
-    marks = {"LAB_STARTED_IN": str(folder), "LAB_OWNED_BY": f"{os.getpid()} 1.0"}  # that start was another process's
-    with subprocess.Popen(SLEEP, env={**os.environ, **marks}, stdout=subprocess.PIPE) as orphan:
-        assert orphan.stdout
-        orphan.stdout.readline()
+@contextlib.contextmanager
+def stranger(user: int | None = None, **marks: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A program with such marks in its environment."""
+    # Another user may not be able to read our Python.
+    command = SLEEP if user is None else ["/bin/sh", "-c", "echo here; exec sleep 60"]
+    with subprocess.Popen(command, env={**os.environ, **marks}, stdout=subprocess.PIPE, user=user) as process:
+        assert process.stdout
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("file", [broker.MARK, "thesis.txt"])
+def test_what_a_dead_owner_left_ends_and_only_the_folder_of_a_scratch_broker_with_it(file: str, tmp_path: Path) -> None:
+    (folder := tmp_path / "scratch-mosquitto-x").mkdir()
+    (folder / file).touch()
+    # That start was another process's.
+    with stranger(LAB_STARTED_IN=str(folder), LAB_OWNER=f"{os.getpid()} 1.0") as orphan:
         broker.sweep()
         orphan.wait(timeout=20)
     deadline = time.monotonic() + 20  # another test's sweep may have come first, and still delete the folder
-    while folder.exists() and name != "thesis" and time.monotonic() < deadline:
+    while folder.exists() and file != "thesis.txt" and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert folder.exists() == (name == "thesis")
+    assert folder.exists() == (file == "thesis.txt")
+
+
+@pytest.mark.parametrize("owner", ["", "x", "1", "1 2 3", "1 nan", "1.0 1.0", f"{'9' * 40} 1.0", "-1 1.0", "1 1e400"])
+def test_marks_that_somebody_else_set_harm_nothing(owner: str, tmp_path: Path) -> None:
+    with stranger(LAB_STARTED_IN=str(tmp_path / "gone"), LAB_OWNER=owner) as process:
+        broker.sweep()
+        assert not list(started_in([tmp_path]))
+        assert process.poll() is None
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.getuid() != 0, reason="by design: only root may be somebody else")
+def test_the_processes_of_other_users_are_not_ours(tmp_path: Path) -> None:
+    (folder := tmp_path / "scratch-mosquitto-x").mkdir()
+    (folder / broker.MARK).touch()
+    with stranger(65534, LAB_STARTED_IN=str(folder), LAB_OWNER=f"{os.getpid()} 1.0") as process:
+        broker.sweep()
+        assert not list(started_in([folder]))
+        assert process.poll() is None
+    assert folder.exists()
+
+
+def test_a_clock_that_is_set_changes_no_process(sleeper: Process, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # On Linux the kernel says when it started in the time of today's clock, and psutil adds to that.
+    real = psutil.boot_time()
+    for module in (psutil, psutil._psplatform):
+        monkeypatch.setattr(module, "boot_time", lambda: real + 7200)
+    assert sleeper.alive()
+    assert dict(started_in([log.parent])) == {log.parent: sleeper}
+    sleeper.kill()
+    assert not sleeper.alive()

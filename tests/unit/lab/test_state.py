@@ -8,12 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 from filelock import FileLock
 
 from helpers.lab.errors import LabBusy, NotWritable
-from helpers.lab.runtime.processes import Process
+from helpers.lab.runtime.processes import Process, start_time
 from helpers.lab.state import Running, State, locked
 
 
@@ -28,7 +27,7 @@ def entry(**wrong: object) -> str:
 
 
 def me() -> Running:
-    return running(os.getpid(), psutil.Process().create_time())
+    return running(os.getpid(), start_time(os.getpid()))
 
 
 def test_no_file_means_that_nothing_runs(tmp_path: Path) -> None:
@@ -55,7 +54,7 @@ def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
 def test_a_stale_file_does_not_take_a_stranger_for_the_broker(tmp_path: Path) -> None:
     """After a restart of the machine another process may have the number that the file remembers."""
     state = State(tmp_path)
-    state.services["mqtt"] = running(os.getpid(), psutil.Process().create_time() - 1000)
+    state.services["mqtt"] = running(os.getpid(), start_time(os.getpid()) - 1000)
     state.save()
     assert not State.load(tmp_path).services["mqtt"].process.alive()
 
