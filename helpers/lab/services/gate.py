@@ -15,34 +15,39 @@ from pathlib import Path
 from typing import Any
 
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, RequestHandler, stream_request_body
 
 _AT_ONCE = 100
 _TIMEOUT = 30.0  # seconds
+_BODY = 25_000_000  # bytes; InfluxDB takes no more
 # What the two services look at in a request, and clients in an answer.
 _REQUEST = ("Accept", "Content-Type", "Content-Encoding")
 _ANSWER = ("Content-Type", "X-Influxdb-Version")
 
 
+@stream_request_body  # or Tornado would keep the body of a request before it calls prepare
 class _Door(RequestHandler):
     def initialize(self, behind: str, login: bytes) -> None:
-        self._behind, self._login = behind, login
+        self._behind, self._login, self._body = behind, login, bytearray()
 
-    async def _pass_on(self) -> None:
+    def prepare(self) -> None:
         if not hmac.compare_digest(self.request.headers.get("Authorization", "").encode(), self._login):
             self.set_header("WWW-Authenticate", 'Basic realm="lab"')
             self.send_error(401)
-            return
-        if not (self.request.uri or "").startswith("/"):  # "@elsewhere/" behind the address would lead elsewhere
+        elif not (self.request.uri or "").startswith("/"):  # "@elsewhere/" behind the address would lead elsewhere
             self.send_error(400)
-            return
+
+    def data_received(self, chunk: bytes) -> None:
+        self._body += chunk
+
+    async def _pass_on(self) -> None:
         method = self.request.method or "GET"
         try:
             answer = await AsyncHTTPClient().fetch(
                 f"{self._behind}{self.request.uri}",
                 method=method,
                 headers={name: value for name in _REQUEST if (value := self.request.headers.get(name))},
-                body=self.request.body or (b"" if method in {"POST", "PUT", "PATCH"} else None),
+                body=bytes(self._body) or (b"" if method in {"POST", "PUT", "PATCH"} else None),
                 allow_nonstandard_methods=True,  # a DELETE with a body, say: the service decides
                 follow_redirects=False,
                 request_timeout=_TIMEOUT,
@@ -68,7 +73,7 @@ async def _serve(told: dict[str, Any]) -> None:
     login = b"Basic " + base64.b64encode(f"{told['user']}:{told['password']}".encode())
     for port, behind in told["doors"].items():
         door = Application([(r".*", _Door, {"behind": behind, "login": login})], log_function=lambda _: None)
-        door.listen(int(port), told["ip"], ssl_options=context)
+        door.listen(int(port), told["ip"], ssl_options=context, max_body_size=_BODY)
     await asyncio.Event().wait()
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import re
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -22,8 +24,11 @@ async def service(name: bytes) -> int:
     """A plain HTTP service that says its name and the path it was asked for. Return its port."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        _method, path, *_ = (await reader.readuntil(b"\r\n\r\n")).split()
+        head = await reader.readuntil(b"\r\n\r\n")
+        _method, path, *_ = head.split()
         said = name + b" " + path
+        if length := re.search(rb"(?i)content-length: (\d+)", head):
+            said += b" %d" % len(await reader.readexactly(int(length[1])))
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(said), said))
         writer.close()
 
@@ -42,12 +47,16 @@ def trusting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     return context
 
 
+def configuration(port: int, behind: int) -> dict[str, Any]:
+    """What the gate finds in ``gate.json``."""
+    services = {str(port): f"http://{LOOPBACK}:{behind}"}
+    return {"ip": LOOPBACK, "user": "workshop", "password": "hunter2", "doors": services}
+
+
 async def ask(target: str, trusting: ssl.SSLContext, *, login: str = LOGIN) -> bytes:
     """What the gate before "registry" answers to a request for ``target``, where OTHER is a service beside it."""
     behind, other, port = await service(b"registry"), await service(b"other"), ports.any_free()
-    doors = {str(port): f"http://{LOOPBACK}:{behind}"}
-    told = {"ip": LOOPBACK, "user": "workshop", "password": "hunter2", "doors": doors}
-    serving = asyncio.create_task(gate._serve(told))
+    serving = asyncio.create_task(gate._serve(configuration(port, behind)))
     await asyncio.sleep(0)  # it listens before it first waits
     reader, writer = await asyncio.open_connection(LOOPBACK, port, ssl=trusting)
     line = f"GET {target.replace('OTHER', f'{LOOPBACK}:{other}')} HTTP/1.1"
@@ -73,3 +82,34 @@ def test_the_gate_is_no_way_to_another_service(target: str, trusting: ssl.SSLCon
     answer = asyncio.run(ask(target, trusting))
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"other" not in answer.split(b"\r\n\r\n", 1)[1].lower()
+
+
+async def post(trusting: ssl.SSLContext, *, login: str, sends: bytes, announces: int) -> bytes:
+    """Send the head of a POST request and a part of its body, and return the beginning of the answer."""
+    behind, port = await service(b"registry"), ports.any_free()
+    serving = asyncio.create_task(gate._serve(configuration(port, behind)))
+    await asyncio.sleep(0)
+    reader, writer = await asyncio.open_connection(LOOPBACK, port, ssl=trusting)
+    head = ("POST /subjects HTTP/1.1", "Host: lab", f"Authorization: Basic {login}", f"Content-Length: {announces}")
+    writer.write("\r\n".join([*head, "\r\n"]).encode() + sends)
+    try:
+        return await asyncio.wait_for(reader.read(1000), 20)
+    finally:
+        writer.close()
+        serving.cancel()
+
+
+def test_the_password_is_looked_at_before_the_body_comes(trusting: ssl.SSLContext) -> None:
+    answer = asyncio.run(post(trusting, login="", sends=b"", announces=20_000_000))
+    assert answer.startswith(b"HTTP/1.1 401 ")
+
+
+def test_a_body_with_the_password_is_passed_on_whole(trusting: ssl.SSLContext) -> None:
+    answer = asyncio.run(post(trusting, login=LOGIN, sends=b"x" * 300_000, announces=300_000))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"registry /subjects 300000")
+
+
+def test_a_body_that_no_service_takes_is_refused(trusting: ssl.SSLContext) -> None:
+    answer = asyncio.run(post(trusting, login=LOGIN, sends=b"", announces=26_000_000))
+    assert answer.startswith(b"HTTP/1.1 400 ")
