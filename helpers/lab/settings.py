@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from platformdirs import user_cache_path
 from helpers import topics
 from helpers.errors import ConfigurationError
 from helpers.lab import env_file
+from helpers.lab.runtime.ports import LOOPBACK
 from helpers.lab.services.base import Endpoint
 from helpers.lab.services.table import SERVICES
 from helpers.lab.services.variables import Variables
@@ -49,6 +51,8 @@ class Settings:
         Raises:
             ConfigurationError: A variable is unknown or malformed, or contradicts another.
         """
+        if environ is None:
+            _spare_loopback()
         env = os.environ if environ is None else environ
         if joined := (file := home(env) / JOINED).is_file():
             stored, _ = env_file.read(file, remedy="`lab leave`, then join again.")
@@ -67,6 +71,18 @@ class Settings:
             external=external,
             joined=joined and bool(external),
         )
+
+
+def _spare_loopback() -> None:
+    """Keep requests to this machine from a proxy, in this process and in those that it starts.
+
+    HTTP clients read these variables; only without them the proxy in the settings of macOS or Windows, which the
+    variables therefore name too.
+    """
+    proxies = urllib.request.getproxies()
+    if proxies and "*" not in (spared := proxies.get("no", "").split(",")):
+        proxies["no"] = ",".join(dict.fromkeys([*filter(None, spared), LOOPBACK, "localhost"]))
+        os.environ.update({f"{scheme}_proxy": each for scheme, each in proxies.items()})
 
 
 def _namespace(word: str, external: Mapping[str, Endpoint]) -> str:

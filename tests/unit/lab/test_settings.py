@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from helpers.lab.services.table import SERVICES
 from helpers.lab.settings import Settings
 from helpers.paths import ROOT
 
+PROXY = "http://proxy.example:3128"
 NS = {"LAB_NAMESPACE": "ana"}
 MQTT = NS | {"LAB_MQTT_HOST": "broker.example"}
 KAFKA = NS | {"LAB_KAFKA_BOOTSTRAP_SERVERS": "a.example:9092,b.example:9092"}
@@ -209,3 +212,29 @@ def test_the_first_provider_that_matches_is_used(
 ) -> None:
     monkeypatch.setattr("helpers.lab.providers.on_path", lambda program: program if found else None)
     assert provider(SERVICES[name], Settings.from_environment(env), composed=frozenset(composed)) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"http_proxy": PROXY}, "127.0.0.1,localhost"),
+        ({"HTTPS_PROXY": PROXY, "NO_PROXY": "example.org"}, "example.org,127.0.0.1,localhost"),
+        ({"all_proxy": PROXY, "no_proxy": "127.0.0.1"}, "127.0.0.1,localhost"),
+        ({"http_proxy": PROXY, "no_proxy": "*"}, "*"),
+        ({}, None),
+    ],
+)
+def test_a_proxy_is_not_for_this_machine(
+    before: dict[str, str], after: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.setattr(urllib.request, "getproxies", urllib.request.getproxies_environment)
+    os.environ.clear()
+    os.environ.update(others | before)
+    for _ in range(2):
+        Settings.from_environment()
+    assert os.environ.get("no_proxy") == after
+    if after:
+        assert urllib.request.proxy_bypass_environment("127.0.0.1:8081")
+    assert not before or PROXY in urllib.request.getproxies().values()
