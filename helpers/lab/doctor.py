@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import re
 import shutil
@@ -28,6 +29,7 @@ from helpers.lab.state import State
 from helpers.paths import ROOT
 
 _GB = 1_000_000_000
+_CGROUP = Path("/sys/fs/cgroup")
 _NEEDED_MEMORY = 1.5 * _GB
 _NEEDED_DISK = 1.0 * _GB
 _REINSTALL = "Install the lessons' packages again: `uv sync`, or `pip install -e .` in the environment you use."
@@ -153,13 +155,22 @@ def _downloads(settings: Settings) -> Check:
 
 def _memory(statuses: list[lifecycle.Status]) -> Check:
     ours = sum(each.memory or 0 for each in statuses)
-    free = psutil.virtual_memory().available + ours
+    free = min(psutil.virtual_memory().available, _left_by_cgroup()) + ours
     return Check(
         name="Memory",
         passed=free > _NEEDED_MEMORY,
         seen=f"{free / _GB:.1f} GB available, of which the lab uses {ours / _GB:.1f}",
         remedy=f"The lab needs {_NEEDED_MEMORY / _GB:.1f} GB: close other programs.",
     )
+
+
+def _left_by_cgroup() -> float:
+    """Return how many bytes a container's limit leaves, in version 2 of cgroups; infinity where there is no limit."""
+    with contextlib.suppress(OSError, ValueError, KeyError):  # the limit may be the word max
+        limit, used, more = ((_CGROUP / f"memory.{name}").read_text("utf-8") for name in ("max", "current", "stat"))
+        cached = dict(line.split() for line in more.splitlines())["inactive_file"]  # given back when it is needed
+        return int(limit) - int(used) + int(cached)
+    return float("inf")
 
 
 def _disk(folder: Path) -> Check:

@@ -138,3 +138,18 @@ def test_a_report_shows_remedies_of_what_failed_only() -> None:
         assert "mend it" in shown
         assert "none needed" not in shown
     assert "&lt;fine&gt;" in report._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("limit", "room"), [("2000000000", "1.3 GB"), ("900000000", "0.2 GB"), ("max", "8.0 GB"), (None, "8.0 GB")]
+)
+def test_the_limit_of_a_container_counts(
+    limit: str | None, room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "_CGROUP", tmp_path)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=8_000_000_000))
+    if limit:
+        files = {"max": limit, "current": "800000000", "stat": "anon 600000000\ninactive_file 100000000"}
+        for name, text in files.items():
+            (tmp_path / f"memory.{name}").write_text(f"{text}\n")
+    assert doctor._memory([]).seen.startswith(f"{room} available")
