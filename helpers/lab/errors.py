@@ -43,18 +43,19 @@ class ServiceDied(LabError):
         code = "" if exit_code is None else f" with exit code {exit_code}"
         super().__init__(
             f"{title} ended{code} while it was starting. The last lines of its log:\n{tail(log)}",
-            remedy=f"The whole log is {log}. `lab doctor` checks memory and Java; `lab down --wipe` deletes the data.",
+            remedy=f"The whole log is {log}. `lab doctor` checks memory and Java. If the log names damaged data, "
+            "`lab down --wipe` deletes all data of the lab.",
         )
 
 
 class ServiceNotReady(LabError):
-    """A program runs but did not answer its probe in time."""
+    """A program runs but did not answer its probe in time; ``again`` is what to run."""
 
-    def __init__(self, title: str, *, seconds: float, problem: str, log: Path) -> None:
+    def __init__(self, title: str, *, seconds: float, problem: str, log: Path, again: str) -> None:
         self.log = log
         super().__init__(
             f"{title} was not ready within {seconds:.0f} s ({problem}). The last lines of its log:\n{tail(log)}",
-            remedy=f"A busy machine may need more time: run `lab up` again. The whole log is {log}.",
+            remedy=f"A busy machine may need more time: run {again} again. The whole log is {log}.",
         )
 
 

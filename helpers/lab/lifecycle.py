@@ -79,7 +79,7 @@ def up(
         chosen = {name: provider(SERVICES[name], settings, composed=in_compose) for name in only}
         with sharing.shared(share, lab, settings, chosen) as listeners:
             own = {name: PROGRAMS[each] for name, each in chosen.items() if each in PROGRAMS}
-            missing = {name: program for name, program in own.items() if not _serves(lab, name, program)}
+            missing = {name: program for name, program in own.items() if not _serves(lab, name, program, settings)}
             if missing:
                 _start(missing, listeners, lab, settings, report)
     return status(settings, only=only)
@@ -147,12 +147,22 @@ def _composed(lab: state.State, settings: Settings) -> Mapping[str, int]:
     return {} if known >= {name for name, each in SERVICES.items() if each.required} else composed()
 
 
-def _serves(lab: state.State, name: str, program: Program) -> bool:
+def _serves(lab: state.State, name: str, program: Program, settings: Settings) -> bool:
     """Whether the service runs already: the wanted program is alive and answers."""
     running, service = lab.services.get(name), SERVICES[name]
     if running is None or running.program != program.name or not running.process.alive():
         return False
+    if not running.ready:  # on a slow machine: whoever started it waited no longer
+        _await_ready(lab, name, settings)
     return not service.problem(service.local(running.ports[0], program.name), timeout=5)
+
+
+def _await_ready(lab: state.State, name: str, settings: Settings) -> None:
+    running = lab.services[name]
+    service, program = SERVICES[name], PROGRAMS[running.program]
+    instance = replace(_instance(service, program, settings), ports=running.ports)
+    launch.await_ready(service, program, instance, running.process)
+    lab.record(replace(running, ready=True))
 
 
 def _start(
@@ -182,8 +192,9 @@ def _start(
 
     def begin(name: str) -> None:
         process = launch.launch(programs[name], instances[name], new_log=True)
-        lab.record(name, programs[name], process, instances[name].ports)
-        launch.await_ready(SERVICES[name], programs[name], instances[name], process)
+        program, chosen = programs[name].name, instances[name].ports
+        lab.record(state.Running(service=name, program=program, ports=chosen, ready=False, **vars(process)))
+        _await_ready(lab, name, settings)
 
     began = time.monotonic()
     with ThreadPoolExecutor(len(programs)) as pool:

@@ -14,7 +14,6 @@ from filelock import FileLock, Timeout
 
 from helpers.lab.errors import LabBusy, NotWritable
 from helpers.lab.runtime.processes import Process
-from helpers.lab.runtime.program import Program
 from helpers.lab.services.table import PROGRAMS, SERVICES
 
 _VERSION = 1
@@ -23,13 +22,14 @@ _BUSY_AFTER = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """One service that ``lab up`` started: its program, process and ports (the service's own first)."""
+    """One service that ``lab up`` started: its program, process and ports, and whether it was ever ready."""
 
     service: str
     program: str
     pid: int
     started: float
     ports: tuple[int, ...]
+    ready: bool = True
 
     def __post_init__(self) -> None:
         if self.program not in PROGRAMS or len(self.ports) != len(SERVICES[self.service].ports):
@@ -84,11 +84,10 @@ class State:
             state._file.replace(state._file.with_suffix(".unreadable"))
         return state
 
-    def record(self, service: str, program: Program, process: Process, ports: tuple[int, ...]) -> None:
+    def record(self, running: Running) -> None:
         """Store a service as soon as its process exists: an interrupted start must not forget it."""
-        running = Running(service=service, program=program.name, pid=process.pid, started=process.started, ports=ports)
         with self._recording:
-            self.services[service] = running
+            self.services[running.service] = running
             self.save()
 
     def save(self) -> None:

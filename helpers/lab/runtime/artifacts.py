@@ -16,6 +16,7 @@ from pathlib import Path
 from helpers.lab.errors import ChecksumError, DownloadError, NotWritable
 
 _LIST = Path(__file__).parent.parent / "conf" / "artifacts.txt"
+_UNPACKED = "unpacked"
 _AT_ONCE = 6
 _OFFLINE = (
     "The first run needs the internet (about 225 MB). On a machine that has it run `lab prefetch --to DIR`, carry the "
@@ -115,10 +116,22 @@ def copy(artifacts: Iterable[Artifact], source: Path, target: Path, *, advance: 
                 f"{source} does not hold it",
                 remedy=f"On a machine with internet, with this version of the lessons: `lab prefetch --to {source}`.",
             )
-        with _staging(target) as folder:
+        with staging(target) as folder:
             staged = Path(shutil.copyfile(origin, folder / each.filename))
             _admit(each, staged, target)
         advance(each.size)
+
+
+def discard_damaged(service: str, cache: Path) -> list[str]:
+    """Delete the files of a service that are not what was downloaded any more, and return their names."""
+    damaged = []
+    for each in listed(service):
+        path = each.path(cache)
+        shutil.rmtree(path.parent / _UNPACKED, ignore_errors=True)  # the next start unpacks it again, in a second
+        if path.is_file() and _digest(path) != each.sha256:
+            path.unlink()
+            damaged.append(each.filename)
+    return damaged
 
 
 def unpacked(artifact: Artifact, cache: Path) -> Path:
@@ -127,13 +140,13 @@ def unpacked(artifact: Artifact, cache: Path) -> Path:
     Raises:
         NotWritable: The cache folder cannot be written.
     """
-    folder = artifact.path(cache).parent / "unpacked"
+    folder = artifact.path(cache).parent / _UNPACKED
     if not folder.is_dir():
-        with _staging(cache) as staging, tarfile.open(artifact.path(cache)) as archive:
+        with staging(cache) as staged, tarfile.open(artifact.path(cache)) as archive:
             # Python 3.14 filters by default; Debian 12's Python has no filters, and the archive's digest was checked.
             archive.extraction_filter = getattr(tarfile, "data_filter", None)
-            archive.extractall(staging / "unpacked")  # noqa: S202
-            _rename(staging / "unpacked", folder)
+            archive.extractall(staged / _UNPACKED)  # noqa: S202
+            _rename(staged / _UNPACKED, folder)
     return folder
 
 
@@ -144,18 +157,14 @@ def _fetch_one(artifact: Artifact, cache: Path, advance: Progress) -> None:
     def meter(_name: str, _total: int) -> AbstractContextManager[Progress]:
         return nullcontext(advance)
 
-    with _staging(cache) as folder:
+    with staging(cache) as folder:
         maven = MavenContext(resolver=PythonResolver(progress_callback=meter), repo_cache=folder, timeout=30)
         component = maven.project(artifact.group, artifact.name).at_version(artifact.version)
         try:
             staged = component.artifact(artifact.classifier, artifact.packaging).resolve()
-        except requests.exceptions.ChunkedEncodingError as error:
-            raise DownloadError(artifact.filename, "the connection broke off half-way", remedy=_OFFLINE) from error
-        except (requests.ConnectionError, requests.Timeout) as error:
-            cause = f"Maven Central does not answer ({type(error).__name__})"
-            raise DownloadError(artifact.filename, cause, remedy=_OFFLINE) from error
         except (requests.RequestException, RuntimeError) as error:
-            raise DownloadError(artifact.filename, "Maven Central does not give it out", remedy=_OFFLINE) from error
+            cause = f"Maven Central did not deliver it ({type(error).__name__})"
+            raise DownloadError(artifact.filename, cause, remedy=_OFFLINE) from error
         _admit(artifact, staged, cache)
 
 
@@ -163,11 +172,14 @@ def _admit(artifact: Artifact, staged: Path, cache: Path) -> None:
     if (size := staged.stat().st_size) < artifact.size:
         cause = f"only {size:,} of its {artifact.size:,} bytes arrived"
         raise DownloadError(artifact.filename, cause, remedy=_OFFLINE)
-    with staged.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != artifact.sha256:
+    if (found := _digest(staged)) != artifact.sha256:
         raise ChecksumError(artifact.filename, expected=artifact.sha256, found=found)
     _rename(staged, artifact.path(cache))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _rename(source: Path, target: Path) -> None:
@@ -180,7 +192,7 @@ def _rename(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def _staging(cache: Path) -> Iterator[Path]:
+def staging(cache: Path) -> Iterator[Path]:
     """A folder on the cache's own disk, gone afterwards: a rename from it into the cache is atomic."""
     try:
         cache.mkdir(parents=True, exist_ok=True)

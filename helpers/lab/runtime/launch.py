@@ -63,10 +63,13 @@ def launch(program: Program, instance: Instance, *, owned: bool = False, new_log
         raise LabError(f"{program.title} could not be started: {error}.", remedy=_DOCTOR) from error
 
 
-def await_ready(service: Service[E], program: Program, instance: Instance, process: Process) -> None:
-    """Return once the process answers its probe.
+def await_ready(
+    service: Service[E], program: Program, instance: Instance, process: Process, *, again: str = "`lab up`"
+) -> None:
+    """Return once the process answers its probe. If it never does, the error says to run ``again`` again.
 
     Raises:
+        LabError: The process ended, and files of it are not what was downloaded. They are deleted.
         ServiceDied: The process ended; at once, with the end of its log.
         ServiceNotReady: It lives, but did not answer before the deadline.
     """
@@ -77,9 +80,12 @@ def await_ready(service: Service[E], program: Program, instance: Instance, proce
         problem = service.problem(endpoint)
         # Asked after the probe: whatever answers on the port of a dead process is not ours.
         if not process.alive():
+            if damaged := artifacts.discard_damaged(program.artifacts, instance.cache):
+                cause = f"{title} ended while it was starting: {', '.join(damaged)} had been damaged on this disk."
+                raise LabError(cause, remedy=f"Run {again} again: it downloads what was damaged.")
             raise ServiceDied(title, exit_code=process.exit_code(), log=instance.log)
         if not problem:
             return
         if time.monotonic() > deadline:
-            raise ServiceNotReady(title, seconds=service.deadline, problem=problem, log=instance.log)
+            raise ServiceNotReady(title, seconds=service.deadline, problem=problem, log=instance.log, again=again)
         time.sleep(_POLL)

@@ -66,7 +66,7 @@ class Scratch:
             atexit.register(self.close)
         try:
             self._process = launch.launch(self._program, self._instance, owned=True)
-            launch.await_ready(self._service, self._program, self._instance, self._process)
+            launch.await_ready(self._service, self._program, self._instance, self._process, again="this cell")
         except LabError:
             if self._process is not None:
                 self._process.kill()  # its log stays until Python ends, since the error names it

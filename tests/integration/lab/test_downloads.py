@@ -118,3 +118,17 @@ def test_a_cache_that_cannot_be_written_is_named(repository: Repository, tmp_pat
     with pytest.raises(NotWritable, match="LAB_CACHE"):
         artifacts.fetch([ONE], tmp_path / "file" / "cache")
     assert repository.asked == 0
+
+
+def test_a_file_that_was_damaged_is_discarded_and_a_whole_one_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifacts, "listed", lambda *_: [ONE])
+    path = ONE.path(tmp_path)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(BODY)
+    assert artifacts.discard_damaged("kafka", tmp_path) == []
+    path.write_bytes(bytes(len(BODY)))
+    assert artifacts.missing([ONE], tmp_path) == []
+    assert artifacts.discard_damaged("kafka", tmp_path) == [ONE.filename]
+    assert artifacts.missing([ONE], tmp_path) == [ONE]
