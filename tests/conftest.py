@@ -99,6 +99,8 @@ def _clean_environment() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for variable in [each for each in os.environ if each.startswith("LAB_") and each not in KEPT]:
             patch.delenv(variable)
+        # Every Java that a test starts, the lab's Kafka too: many are started, and none works for long.
+        patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
         yield
 
 

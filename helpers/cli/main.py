@@ -13,7 +13,6 @@ import signal
 import sys
 import time
 import webbrowser
-from pathlib import Path
 from typing import Any
 
 import click
@@ -24,11 +23,12 @@ from helpers import lab, lessons
 from helpers.cli import notebooks as jupyter
 from helpers.cli import share as cli_share
 from helpers.cli.bridge import bridge
+from helpers.cli.prefetch import prefetch
 from helpers.errors import ConfigurationError, LessonError
 from helpers.lab import doctor
 from helpers.lab.connect import attach, provided_by
 from helpers.lab.progress import OnScreen, screen
-from helpers.lab.runtime import artifacts, processes
+from helpers.lab.runtime import processes
 from helpers.lab.services import mqtt
 from helpers.lab.services.table import SERVICES
 
@@ -66,7 +66,7 @@ def command(context: click.Context) -> None:
         context.invoke(start)
 
 
-for each in (bridge, cli_share.join, cli_share.leave, cli_share.reset):
+for each in (bridge, prefetch, cli_share.join, cli_share.leave, cli_share.reset):
     command.add_command(each)
 
 
@@ -198,34 +198,6 @@ def logs(service: str, *, follow: bool) -> None:
         while follow:
             click.echo(line := file.readline(), nl=False)
             time.sleep(0 if line else _FOLLOW_EVERY)
-
-
-@command.command(short_help="Download the brokers now, or carry them.")
-@click.option("--to", "target", type=click.Path(path_type=Path, file_okay=False), help="Copy the downloads to DIR.")
-@click.option("--from", "source", type=click.Path(path_type=Path, exists=True), help="Take the downloads from DIR.")
-def prefetch(target: Path | None, source: Path | None) -> None:
-    """Download what the brokers need now, so that nothing is needed later.
-
-    With --to, also copy it to a folder (a memory stick); with --from, take it from there, with no network at all.
-    """
-    if target and source:
-        raise click.UsageError("--to and --from contradict each other.")
-    cache = lab.Settings.from_environment().cache
-    everything = artifacts.listed()
-
-    def lacking(folder: Path) -> int:
-        return sum(each.size for each in artifacts.missing(everything, folder))
-
-    if source:
-        with OnScreen().bar("Copying", total=lacking(cache)) as advance:
-            artifacts.copy(everything, source, cache, advance=advance)
-    elif size := lacking(cache):
-        with OnScreen().bar("Downloading", total=size) as advance:
-            artifacts.fetch(everything, cache, advance=advance)
-    if target:
-        with OnScreen().bar(f"Copying to {target}", total=lacking(target)) as advance:
-            artifacts.copy(everything, cache, target, advance=advance)
-    click.echo(f"Everything is in {target or cache}.")
 
 
 @command.command(short_help="Publish the fleet's readings over MQTT.")

@@ -14,7 +14,7 @@ from helpers.lab import state
 from helpers.lab.errors import NotWritable
 from helpers.lab.progress import Reporter
 from helpers.lab.providers import composed, provider
-from helpers.lab.runtime import launch, ports, processes
+from helpers.lab.runtime import archive, launch, ports, processes
 from helpers.lab.runtime.program import Instance, Listener, Program
 from helpers.lab.scratch import broker
 from helpers.lab.services.base import Endpoint, Service
@@ -92,6 +92,8 @@ def down(settings: Settings, *, wipe: bool = False) -> list[str]:
     """
     with state.locked(settings.home) as lab:
         sharing.end(settings, wipe=wipe)
+        for _, process in processes.started_in([settings.home / "archive"]):
+            process.end(grace=5)
         ended = _end(SERVICES, lab, settings)
         broker.sweep()
         lab.services.clear()
@@ -200,6 +202,7 @@ def _start(
     with ThreadPoolExecutor(len(programs)) as pool:
         list(pool.map(begin, programs))
     report.say(f"Ready after {time.monotonic() - began:.1f} s.")
+    archive.make_later((lab.services[name].process for name in programs), settings.cache, settings.home / "archive")
 
 
 def _ports(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from helpers.lab.errors import LabError, NotWritable, ServiceDied, ServiceNotReady
 from helpers.lab.progress import Reporter
-from helpers.lab.runtime import artifacts, processes
+from helpers.lab.runtime import archive, artifacts, processes
 from helpers.lab.runtime.processes import Process
 from helpers.lab.runtime.program import Instance, Program
 from helpers.lab.services.base import E, Service
@@ -42,7 +42,8 @@ def prepare(programs: Sequence[Program], settings: Settings, report: Reporter) -
 def launch(program: Program, instance: Instance, *, owned: bool = False, new_log: bool = False) -> Process:
     """Write the program's configuration and start it.
 
-    ``owned``: it ends with this Python. ``new_log``: its log begins anew; the one from before is kept beside it.
+    ``owned``: it ends with this Python, and rather starts fast than works fast. ``new_log``: its log begins anew; the
+    one from before is kept beside it.
 
     Raises:
         NotWritable: Its folder cannot be written.
@@ -52,7 +53,7 @@ def launch(program: Program, instance: Instance, *, owned: bool = False, new_log
         instance.folder.mkdir(parents=True, exist_ok=True)
         if new_log and instance.log.exists():
             instance.log.replace(instance.log.with_name("log-before.txt"))
-        command = program.command(instance)
+        command = archive.add(program.command(instance), instance.cache, short_lived=owned)
     except OSError as error:
         raise NotWritable(instance.folder, reason=error.strerror or str(error)) from error
     except subprocess.SubprocessError as error:  # a tool that prepares it failed, or took too long

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import socket
 
@@ -50,15 +51,9 @@ def next_free(port: int, *, but: set[int], host: str = LOOPBACK) -> int:
 
 
 def holder(port: int) -> str:
-    """Say who listens on ``port``: ``mosquitto (pid 42)``, or what little the system tells."""
-    try:
-        connections = psutil.net_connections(kind="tcp")
-    except psutil.AccessDenied:
-        return "another program"
-    for each in connections:
-        if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == port and each.pid:
-            try:
+    """Return which program listens on ``port``: ``mosquitto (pid 42)``, or what little the system tells."""
+    with contextlib.suppress(psutil.Error):
+        for each in psutil.net_connections(kind="tcp"):
+            if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == port and each.pid:
                 return f"{psutil.Process(each.pid).name()} (pid {each.pid})"
-            except psutil.NoSuchProcess:
-                break
     return "another program"

@@ -132,8 +132,12 @@ def test_prefetch_copies_everything_and_takes_it_back(
 ) -> None:
     stick, cache = tmp_path / "stick", tmp_path / "cache"
     assert command(lab_env, "prefetch", "--to", str(stick)).returncode == 0
-    assert command({**lab_env, "LAB_CACHE": str(cache)}, "prefetch", "--from", str(stick)).returncode == 0
+    taken = command({**lab_env, "LAB_CACHE": str(cache)}, "prefetch", "--from", str(stick), seconds=400)
+    assert taken.returncode == 0
+    assert "more slowly" not in taken.stdout
     assert artifacts.missing(artifacts.listed(), cache) == []
+    assert len(list(cache.glob("archives/*.jsa"))) == 3
+    assert not (stick / "archives").exists()
 
 
 def _make(here: Any, ns: str, word: str) -> None:
