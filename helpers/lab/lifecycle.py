@@ -154,7 +154,7 @@ def _serves(lab: state.State, name: str, program: Program, settings: Settings) -
     running, service = lab.services.get(name), SERVICES[name]
     if running is None or running.program != program.name or not running.process.alive():
         return False
-    if not running.ready:  # on a slow machine: whoever started it waited no longer
+    if not running.ready:  # on a slow machine, an earlier command stopped waiting for it
         _await_ready(lab, name, settings)
     return not service.problem(service.local(running.ports[0], program.name), timeout=5)
 

@@ -94,7 +94,7 @@ def fetch(artifacts: Iterable[Artifact], cache: Path, *, advance: Progress = lam
         try:
             for future in futures:
                 future.result()
-        except BaseException:  # Ctrl-C too: nobody waits for the rest of a large file
+        except BaseException:  # Ctrl-C too: do not wait for the rest of a large file
             stopped.set()
             pool.shutdown(cancel_futures=True)
             raise

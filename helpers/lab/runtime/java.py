@@ -43,7 +43,7 @@ def _candidates() -> Iterator[tuple[Path, str]]:
         yield Path(java), "JAVA_HOME"
     if java := shutil.which("java"):
         yield Path(java), "PATH"
-    # conda's, where nobody activated the environment: a kernel that another JupyterLab starts.
+    # conda's, where its environment is not activated: a kernel that another JupyterLab starts.
     if java := shutil.which("java", path=str(Path(sys.prefix) / "lib" / "jvm" / "bin")):
         yield Path(java), "this Python's environment"
 

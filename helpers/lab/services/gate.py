@@ -1,6 +1,6 @@
-"""A shared lab's door to its registry and its InfluxDB: TLS and a password in front, plain HTTP behind.
+"""The TLS reverse proxy of a shared lab, for its registry and its InfluxDB: TLS and a password in front, HTTP behind.
 
-Neither of the two can listen twice, once for this machine and once, with other rules, for everybody else. The lab
+Neither of the two can listen twice, once for this machine and once, with other rules, for other machines. The lab
 starts this module as a program, in a folder with ``gate.json`` and the certificate.
 """
 
@@ -26,7 +26,7 @@ _ANSWER = ("Content-Type", "X-Influxdb-Version")
 
 
 @stream_request_body  # or Tornado would keep the body of a request before it calls prepare
-class _Door(RequestHandler):
+class _Handler(RequestHandler):
     def initialize(self, behind: str, login: bytes) -> None:
         self._behind, self._login, self._body = behind, login, bytearray()
 
@@ -34,7 +34,7 @@ class _Door(RequestHandler):
         if not hmac.compare_digest(self.request.headers.get("Authorization", "").encode(), self._login):
             self.set_header("WWW-Authenticate", 'Basic realm="lab"')
             self.send_error(401)
-        elif not (self.request.uri or "").startswith("/"):  # "@elsewhere/" behind the address would lead elsewhere
+        elif not (self.request.uri or "").startswith("/"):  # "@elsewhere/" after the address would lead elsewhere
             self.send_error(400)
 
     def data_received(self, chunk: bytes) -> None:
@@ -54,7 +54,7 @@ class _Door(RequestHandler):
                 raise_error=False,
             )
         except (OSError, HTTPClientError):
-            self.send_error(502, reason="The service behind the door does not answer")
+            self.send_error(502, reason="The service behind the gate does not answer")
             return
         self.set_status(answer.code, answer.reason)
         self.clear_header("Content-Type")
@@ -66,14 +66,14 @@ class _Door(RequestHandler):
     get = head = post = put = patch = delete = options = _pass_on
 
 
-async def _serve(told: dict[str, Any]) -> None:
+async def _serve(config: dict[str, Any]) -> None:
     AsyncHTTPClient.configure(None, max_clients=_AT_ONCE)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain("server.pem")
-    login = b"Basic " + base64.b64encode(f"{told['user']}:{told['password']}".encode())
-    for port, behind in told["doors"].items():
-        door = Application([(r".*", _Door, {"behind": behind, "login": login})], log_function=lambda _: None)
-        door.listen(int(port), told["ip"], ssl_options=context, max_body_size=_BODY)
+    login = b"Basic " + base64.b64encode(f"{config['user']}:{config['password']}".encode())
+    for port, behind in config["doors"].items():
+        listener = Application([(r".*", _Handler, {"behind": behind, "login": login})], log_function=lambda _: None)
+        listener.listen(int(port), config["ip"], ssl_options=context, max_body_size=_BODY)
     await asyncio.Event().wait()
 
 
