@@ -1,11 +1,15 @@
 """How fast the bridge is beside others that make the same promise, on this machine, one after the other.
 
     uv run python tests/benchmarks/bridge.py [--messages 300000] [--seconds 20] [--only NAME] [--growth]
+        [--rounds 5] [--against CHECKOUT]
 
-Draining: a backlog of 100-byte messages waits in the MQTT session, and the rate is taken from the tenth to the last
-hundredth of it, by Kafka's offsets. Latency: 5,000 messages a second, from the time in the payload to the broker's
-append time in Kafka (milliseconds). CPU: user and system time of the bridge's process per million messages. Nothing is
-asserted; a busy machine shows in all figures, so the ratios count.
+CPU: user and system time of the bridge's process per million messages; of all figures a busy machine disturbs this one
+least. Draining: a backlog of 100-byte messages waits in the MQTT session, and the rate is taken from the tenth to the
+last hundredth of it, by Kafka's offsets. Latency: 5,000 messages a second, from the time in the payload to the broker's
+append time in Kafka (milliseconds). Nothing is asserted. Each figure is the median of rounds in which all take turns.
+
+``--against`` measures the bridge of another checkout of this repository, with its own ``.venv``, in the same rounds.
+``--seconds 0`` leaves out latency and limits.
 
 A Python built with optimisations, as Debian's, conda's and uv's are, is an eighth faster than one built without: here
 that decides a ratio, because the bridge is bound by one Python thread.
@@ -17,12 +21,17 @@ import argparse
 import contextlib
 import itertools
 import os
+import statistics
 import subprocess
+import sys
+import sysconfig
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import mqtt5
 import psutil
@@ -33,7 +42,7 @@ from rich.table import Table
 
 from helpers import lab
 from tests.benchmarks import bridge_load as load
-from tests.benchmarks.bridge_peers import CONTESTANTS, Contestant, Place
+from tests.benchmarks.bridge_peers import CONTESTANTS, Contestant, Place, ours
 
 RATE = 5_000
 PARTITIONS = 3
@@ -60,10 +69,17 @@ class Arena:
     """The brokers, and fresh topics for every round."""
 
     def __init__(self, mqtt: Any, kafka: Any, folder: Path) -> None:
-        self.mqtt, self.kafka, self.folder = mqtt.mqtt, dict(kafka.kafka), folder
+        # The clients outlive the brokers by a moment, and would log that nothing answers.
+        self.mqtt, self.kafka, self.folder = mqtt.mqtt, {**kafka.kafka, "log_level": 0}, folder
         self._admin = AdminClient(self.kafka)
         self._look = Consumer({**self.kafka, "group.id": "bench", "enable.auto.commit": False})
         self._rounds = itertools.count()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._look.close()
 
     def place(self) -> Place:
         number = next(self._rounds)
@@ -229,50 +245,87 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     Console(width=120).print(drawn)
 
 
-def compare(arena: Arena, chosen: list[Contestant], messages: int, seconds: float) -> None:
+def compare(arena: Arena, chosen: list[Contestant], messages: int, seconds: float, rounds: int) -> None:
     there = []
     for contestant in chosen:
         if missing := contestant.build():
             print(f"{contestant.name} is left out: {missing}")
         else:
             there.append(contestant)
-    socket_rate = producer_rate = 0.0
-    figures = {each.name: Figures() for each in there}
-    # The best of them: what disturbs a measurement only ever slows it down. In turn, so that it disturbs them all.
-    for number in range(ROUNDS):
-        print(f"round {number + 1} of {ROUNDS}", flush=True)
-        socket_rate, producer_rate = map(max, (socket_rate, producer_rate), limits(arena, messages))
-        for contestant in there:
+    limit: list[tuple[float, float]] = []
+    seen: dict[str, list[Figures]] = {each.name: [] for each in there}
+    for number in range(rounds):
+        print(f"round {number + 1} of {rounds}", flush=True)
+        if seconds:
+            limit.append(limits(arena, messages))
+        for contestant in there[:: -1 if number % 2 else 1]:
             found = drain(arena, contestant, messages)
             stalled = f", {found.missing} not there {TAIL:.0f} s later" if found.missing else ""
-            print(f"  {contestant.name}: {found.rate:,.0f}/s{stalled}", flush=True)
-            figures[contestant.name] = max(figures[contestant.name], found, key=lambda each: each.rate)
-    bare = bare_producer_latency(arena, seconds)
-    for contestant in there:
+            print(f"  {contestant.name}: {found.cpu:.2f} CPU s/million, {found.rate:,.0f}/s{stalled}", flush=True)
+            seen[contestant.name].append(found)
+    figures = {name: median(each) for name, each in seen.items()}
+    bare = bare_producer_latency(arena, seconds) if seconds else (0.0, 0.0)
+    for contestant in there if seconds else ():
         figures[contestant.name].p50, figures[contestant.name].p99 = latency(arena, contestant, seconds)
     rows = [
-        [name, f"{each.rate:,.0f}", f"{each.cpu:.1f}", f"{each.memory:.0f}", f"{each.p50:.1f}", f"{each.p99:.1f}"]
+        [name, f"{each.cpu:.2f}", f"{each.rate:,.0f}", f"{each.memory:.0f}", f"{each.p50:.1f}", f"{each.p99:.1f}"]
         for name, each in figures.items()
     ]
-    rows.append(["limit: the socket without Kafka", f"{socket_rate:,.0f}", "", "", "", ""])
-    rows.append(
-        ["limit: the producer without MQTT", f"{producer_rate:,.0f}", "", "", f"{bare[0]:.1f}", f"{bare[1]:.1f}"]
-    )
-    columns = ["bridge", "drained/s", "CPU s/million", "peak MB", f"p50 ms at {RATE:,}/s", "p99 ms"]
-    table(f"{messages:,} messages, best of {ROUNDS}", columns, rows)
-    us, every = figures.get("helpers.bridge"), figures.get("helpers.bridge, all headers")
-    peers = {name: each for name, each in figures.items() if "helpers" not in name and each.rate}
-    ratios = []
-    if us:
-        ratios += [[f"drain: ours / {name}", f"{us.rate / each.rate:.2f}"] for name, each in peers.items()]
-        ratios.append(["drain: ours / the slower limit", f"{us.rate / min(socket_rate, producer_rate):.2f}"])
-        ratios.append(["p99: ours / the bare producer", f"{us.p99 / bare[1]:.2f}"])
-        ratios += [[f"p99: ours / {name}", f"{us.p99 / each.p99:.2f}"] for name, each in peers.items()]
-    if every:
-        ratios += [
-            [f"drain: ours with all headers / {name}", f"{every.rate / each.rate:.2f}"] for name, each in peers.items()
+    socket_rate, producer_rate = map(statistics.median, zip(*limit, strict=True)) if limit else (0.0, 0.0)
+    if seconds:
+        producer = [
+            "limit: the producer without MQTT",
+            "",
+            f"{producer_rate:,.0f}",
+            "",
+            *(f"{each:.1f}" for each in bare),
         ]
-    table("Ratios", ["", "ratio"], ratios)
+        rows += [["limit: the socket without Kafka", "", f"{socket_rate:,.0f}", "", "", ""], producer]
+    columns = ["bridge", "CPU s/million", "drained/s", "peak MB", f"p50 ms at {RATE:,}/s", "p99 ms"]
+    table(f"{messages:,} messages, medians of {rounds} rounds, {build()}", columns, rows)
+    table("Ratios", ["", "ratio"], ratios(figures, min(socket_rate, producer_rate), bare[1]))
+
+
+def median(rounds: list[Figures]) -> Figures:
+    """Return the median of each figure."""
+
+    def middle(get: Callable[[Figures], float]) -> float:
+        return statistics.median(map(get, rounds))
+
+    return Figures(
+        rate=middle(lambda each: each.rate), cpu=middle(lambda each: each.cpu), memory=middle(lambda each: each.memory)
+    )
+
+
+def ratios(figures: dict[str, Figures], limit: float, bare: float) -> list[list[str]]:
+    """Compare the first bridge with each other one, and with what the machine can do."""
+    if not (names := [name for name, each in figures.items() if each.rate]):
+        return []
+    first, *others = names
+    us = figures[first]
+    found = [[f"CPU: {name} / {first}", f"{figures[name].cpu / us.cpu:.3f}"] for name in others]
+    found += [[f"drain: {first} / {name}", f"{us.rate / figures[name].rate:.2f}"] for name in others]
+    if limit:
+        found.append([f"drain: {first} / the slower limit", f"{us.rate / limit:.2f}"])
+        found.append([f"p99: {first} / the bare producer", f"{us.p99 / bare:.2f}"])
+        found += [[f"p99: {first} / {name}", f"{us.p99 / figures[name].p99:.2f}"] for name in others]
+    return found
+
+
+def build() -> str:
+    """Name the Python that runs our bridge, and how it was built."""
+    optimised = "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS"))
+    return f"Python {sys.version.split()[0]} built with{'' if optimised else 'out'} optimisations"
+
+
+def other_checkout(folder: Path) -> Contestant:
+    """Return the bridge of another checkout, in its own environment."""
+
+    def command(place: Place) -> list[str]:
+        program = folder / "tests" / "integration" / "bridge" / "programs.py"
+        return [str(folder / ".venv" / "bin" / "python"), str(program), *ours(place)[2:]]
+
+    return Contestant(f"helpers.bridge of {folder.name}", command)
 
 
 def growth(arena: Arena, chosen: list[Contestant], messages: int) -> None:
@@ -298,21 +351,24 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=300_000)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--only", action="append", help="measure what has this in its name; may be repeated")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--against", type=Path, action="append", default=[], help="another checkout; may be repeated")
     parser.add_argument("--growth", action="store_true", help="how it goes from 100 to 100,000 devices, instead")
     options = parser.parse_args()
     chosen = [each for each in CONTESTANTS if not options.only or any(word in each.name for word in options.only)]
     os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=4"  # a scratch Kafka otherwise rather starts fast
+    chosen[1:1] = [other_checkout(each) for each in options.against]
     with (
         tempfile.TemporaryDirectory() as folder,
         lab.scratch("mqtt", provider="mosquitto") as mqtt,
         lab.scratch("kafka") as kafka,
+        Arena(mqtt, kafka, Path(folder)) as arena,
     ):
-        arena = Arena(mqtt, kafka, Path(folder))
         arena.warm_up()
         if options.growth:
             growth(arena, chosen, options.messages)
         else:
-            compare(arena, chosen, options.messages, options.seconds)
+            compare(arena, chosen, options.messages, options.seconds, options.rounds)
 
 
 if __name__ == "__main__":
