@@ -26,7 +26,8 @@ becomes of a message in Kafka is in ``helpers.sink``.
 
 from helpers.bridge.bridge import Bridge, run
 from helpers.bridge.config import BridgeConfig, CommandsConfig
+from helpers.bridge.snapshot import Snapshot
 from helpers.errors import BridgeError
-from helpers.sink.counts import Counts, Snapshot
+from helpers.sink import Counts
 
 __all__ = ["Bridge", "BridgeConfig", "BridgeError", "CommandsConfig", "Counts", "Snapshot", "run"]

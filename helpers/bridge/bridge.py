@@ -12,8 +12,8 @@ from helpers.bridge.backward import Backward
 from helpers.bridge.config import BridgeConfig, CommandsConfig
 from helpers.bridge.forward import Forward
 from helpers.bridge.runner import OnSnapshot
+from helpers.bridge.snapshot import Snapshot
 from helpers.errors import BridgeError
-from helpers.sink.counts import Snapshot
 
 
 def make_runner(
@@ -31,6 +31,7 @@ class Bridge:
     A ``BridgeConfig`` makes it carry from MQTT to Kafka, a ``CommandsConfig`` back.
     Entering returns when messages flow; it raises ``BridgeError`` if that is impossible, or takes longer than
     ``ready_within`` seconds. Leaving drains, and raises what ended the bridge early. Each entry begins a new count.
+    While it runs, Python looks for garbage less often, in the whole process (``helpers.bridge.garbage``).
     """
 
     def __init__(self, config: BridgeConfig | CommandsConfig, *, ready_within: float = 30.0) -> None:

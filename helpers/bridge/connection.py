@@ -46,6 +46,10 @@ def connect_packet(
     )
 
 
+class HungUpError(ConnectionError):
+    """The MQTT broker closed the connection without DISCONNECT."""
+
+
 class Connection:
     """An open connection; leaving its block closes it, after DISCONNECT if the bridge ends with an error.
 
@@ -87,7 +91,7 @@ class Connection:
         while not self._early:
             count = self._socket.recv_into(self._reader.space())
             if not count:
-                raise ConnectionError("the MQTT broker hung up before CONNACK")
+                raise ConnectionError("the MQTT broker closed the connection before CONNACK")
             self._early = self._reader.packets(count)
         answer = self._early.pop(0)
         if not isinstance(answer, mqtt5.ConnAckPacket):
@@ -127,7 +131,7 @@ class Connection:
             while True:
                 count = self._socket.recv_into(self._reader.space())
                 if not count:
-                    raise ConnectionError("the MQTT broker hung up; if again and again, is the client id used twice?")
+                    raise HungUpError("the MQTT broker closed the connection")
                 packets += self._reader.packets(count)
                 if not self._hidden():
                     break

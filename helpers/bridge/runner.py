@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import random
 import threading
@@ -15,8 +14,11 @@ from typing import Generic, TypeVar
 import mqtt5
 
 from helpers.bridge.config import BridgeConfig, CommandsConfig
-from helpers.bridge.connection import Connection
-from helpers.sink.counts import Counts, Snapshot
+from helpers.bridge.connection import Connection, HungUpError
+from helpers.bridge.garbage import SELDOM
+from helpers.bridge.snapshot import Snapshot
+from helpers.errors import BridgeError
+from helpers.sink import Counts
 
 log = logging.getLogger("helpers.bridge")
 
@@ -28,7 +30,8 @@ FROM_KAFKA = "kafka.topic"
 # How long a loop sleeps at most, in seconds; and while it expects an answer that no selector sees.
 SLICE, SHORT_SLICE = 0.1, 0.001
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
-_GARBAGE, _GARBAGE_AFTER = gc.get_threshold(), 100_000  # objects
+# Mosquitto 2.0 closes the connection of a client whose id another one takes over, and does not say why.
+_HANG_UPS = 5
 
 
 class Runner(ABC, Generic[Config]):
@@ -43,6 +46,8 @@ class Runner(ABC, Generic[Config]):
         self._counts = Counts()
         self._down_since: float | None = time.monotonic()
         self._failures = 0
+        self._hang_ups = 0
+        self._unreported = False
         self._on_snapshot = on_snapshot
         self._every = every
         self._report_at = 0.0
@@ -74,38 +79,42 @@ class Runner(ABC, Generic[Config]):
 
     def run(self) -> None:
         """Carry until ``stop`` is set, and drain. Raises ``BridgeError`` when the bridge cannot or must not go on."""
-        # Full garbage collections took a third of the CPU with thousands of live messages (measured), which have no
-        # cycles: freeze existing objects, and raise the threshold while running.
-        gc.freeze()
-        gc.set_threshold(_GARBAGE_AFTER, *_GARBAGE[1:])
-        try:
-            self.state = "waiting for Kafka"
-            while not self.stop.is_set() and not self._open():
-                self._pause()
-            self._failures = 0
-            while not self.stop.is_set():
-                began = time.monotonic()
-                try:
-                    self.state = "connecting"
-                    with Connection(self._config.mqtt, self._connect_packet()) as connection:
-                        self._run_connection(connection)
-                except OSError as error:
-                    self.last_error = f"MQTT: {error}"
-                    log.warning("%s: %s", self._config.client_id, self.last_error)
-                    self._down_since = self._down_since or time.monotonic()
-                    # A connection that breaks at once does not count as a success: two clients may be competing for
-                    # one client id, at a broker that does not report it.
-                    if time.monotonic() - began > _LONGEST_PAUSE:
-                        self._failures = 0
+        with SELDOM:
+            try:
+                self.state = "waiting for Kafka"
+                while not self.stop.is_set() and not self._open():
                     self._pause()
-            self.state = "ended"
-        except BaseException:
-            self.state = "failed"
-            raise
-        finally:
-            self._close()
-            gc.set_threshold(*_GARBAGE)
-            gc.unfreeze()
+                self._failures = 0
+                while not self.stop.is_set():
+                    self._connect_once()
+                self.state = "ended"
+            except BaseException:
+                self.state = "failed"
+                raise
+            finally:
+                self._close()
+
+    def _connect_once(self) -> None:
+        began = time.monotonic()
+        try:
+            self.state = "connecting"
+            with Connection(self._config.mqtt, self._connect_packet()) as connection:
+                self._run_connection(connection)
+        except OSError as error:
+            self._note_error(f"MQTT: {error}")
+            log.warning("%s: %s", self._config.client_id, self.last_error)
+            self._down_since = self._down_since or time.monotonic()
+            # A connection that breaks at once does not count as a success.
+            if time.monotonic() - began > _LONGEST_PAUSE:
+                self._failures = self._hang_ups = 0
+            self._hang_ups = self._hang_ups + 1 if isinstance(error, HungUpError) and self.state == "carrying" else 0
+            if self._hang_ups == _HANG_UPS:
+                raise BridgeError(
+                    f"The MQTT broker accepted {self._config.client_id!r} and closed the connection soon afterwards, "
+                    f"{_HANG_UPS} times in a row: another client probably has the same client id.",
+                    remedy="give each bridge a client id of its own; if it has one, look into the broker's log",
+                ) from error
+            self._pause()
 
     def _note_error(self, error: str) -> None:
         self.last_error = error
@@ -136,7 +145,13 @@ class Runner(ABC, Generic[Config]):
             log.warning("%s", snapshot.line())
         self._stalled = snapshot.stalled
         if self._on_snapshot is not None:
-            self._on_snapshot(snapshot)
+            try:
+                self._on_snapshot(snapshot)
+                self._unreported = False
+            except (OSError, SystemExit) as error:  # a full disk, a closed pipe (rich exits): carrying goes on
+                if not self._unreported:
+                    log.warning("%s: cannot report, and goes on without: %s", self._config.client_id, error)
+                self._unreported = True
 
     def snapshot(self) -> Snapshot:
         """Return the present counts; from any thread."""
