@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import ssl
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from helpers.bridge.filters import covers, overlap, widest
 from helpers.errors import BridgeError
 from helpers.sink.config import Contradiction, SinkConfig
-from helpers.topics import TopicMapping, check_kafka_topic, check_mqtt_filter, refuse_collisions
+from helpers.sink.records import shorten
+from helpers.topics import TopicMapping, check_kafka_topic, check_mqtt_filter, refuse_collisions, split_share
 
 # One below the protocol's default of 65,535, which is left out of CONNECT: then Mosquitto assumes its own default, 20.
 RECEIVE_MAXIMUM = 65_534
@@ -58,6 +61,7 @@ class BridgeConfig(SinkConfig):
     Raises ``BridgeError`` or ``TopicError`` for unsafe or contradictory settings.
 
     ``share``: the group of a shared subscription; order across its members is then not promised.
+    ``unsubscribe``: topic filters of earlier configurations, which end; what still waits from them is dead-lettered.
     ``retained``: stored messages are taken when the subscription is ``new``, or ``never``.
     ``sequence``: the user property that counts each device's messages, by which loss is detected.
     ``expect_session``: the broker should have one at the first connect already, so its absence is an alarm.
@@ -68,6 +72,7 @@ class BridgeConfig(SinkConfig):
     mqtt: MqttAddress
     client_id: str
     share: str | None = None
+    unsubscribe: tuple[str, ...] = ()
     retained: Literal["new", "never"] = "new"
     sequence: str | None = None
     expect_session: bool = False
@@ -80,8 +85,14 @@ class BridgeConfig(SinkConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for topic_filter in self.filters:
+        for topic_filter in self.filters + self.unsubscribe:
             check_mqtt_filter(topic_filter)
+        for one, other in itertools.combinations(widest(route.filter for route in self.routes), 2):
+            if overlap(one, other):
+                raise BridgeError(
+                    f"The topic filters {one} and {other} overlap: a message that matches both would be stored twice.",
+                    remedy="make them disjoint, or give one route with a filter that covers both",
+                )
         if self.mqtt.tls is not None:
             tls_context(self.mqtt.tls)
 
@@ -103,9 +114,29 @@ class BridgeConfig(SinkConfig):
 
     @property
     def filters(self) -> tuple[str, ...]:
-        """The topic filters to subscribe to, in the order of ``routes``."""
-        prefix = f"$share/{self.share}/" if self.share else ""
-        return tuple(prefix + route.filter for route in self.routes)
+        """The topic filters to subscribe to: of each route, unless another route's filter covers it."""
+        return tuple(self._prefix + each for each in widest(route.filter for route in self.routes))
+
+    @property
+    def former_filters(self) -> tuple[str, ...]:
+        """The topic filters that an earlier run may have left in the session."""
+        plain = [route.filter for route in self.routes]
+        maybe = [*self.unsubscribe, *plain, *(self._prefix + each for each in plain)]
+        return tuple(dict.fromkeys(each for each in maybe if each not in self.filters))
+
+    @property
+    def _prefix(self) -> str:
+        return f"$share/{self.share}/" if self.share else ""
+
+    def check_expected(self, mqtt_topic: str) -> None:
+        """Raise ``BridgeError`` if neither a route nor ``unsubscribe`` has a topic filter for this topic."""
+        filters = [route.filter for route in self.routes] + [split_share(each)[1] for each in self.unsubscribe]
+        if not any(covers(each, mqtt_topic) for each in filters):
+            raise BridgeError(
+                f"The session of {self.client_id!r} still has a topic filter of an earlier configuration: it delivered "
+                f"{shorten(mqtt_topic)!r}, which matches no route.",
+                remedy="add a route for it, or list the old topic filter in unsubscribe; its messages are still there",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

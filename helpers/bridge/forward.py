@@ -15,10 +15,12 @@ from helpers.bridge.runner import FROM_KAFKA, SHORT_SLICE, SLICE, OnSnapshot, Ru
 from helpers.bridge.sequences import Sequences
 from helpers.errors import BridgeError
 from helpers.sink import InFlight, Sink
-from helpers.sink.records import Moment
+from helpers.sink.records import Moment, shorten
 from helpers.topics import TopicError
 
 _DROPPED = "$SYS/broker/publish/messages/dropped"  # Mosquitto's own count; other brokers have none
+
+_DIGITS = 20  # of a sequence number: 64 bits have no more
 
 
 class Forward(Runner[BridgeConfig]):
@@ -90,6 +92,8 @@ class Forward(Runner[BridgeConfig]):
             for name in config.filters
         ]
         filters.append(mqtt5.TopicFilter(_DROPPED, max_qos=QoS.AT_MOST_ONCE))
+        if former := config.former_filters:
+            connection.send(mqtt5.UnsubscribePacket(2, [*former]).write())
         connection.send(mqtt5.SubscribePacket(1, filters).write())
 
     def _step(self, connection: Connection, patience: float) -> float:
@@ -121,7 +125,7 @@ class Forward(Runner[BridgeConfig]):
                 continue
             if packet.user_properties:
                 properties = dict(packet.user_properties)
-                if FROM_KAFKA in properties:
+                if FROM_KAFKA in properties and self._came_from_target(packet):
                     counts.looped += 1
                     message.done = True
                     continue
@@ -137,14 +141,20 @@ class Forward(Runner[BridgeConfig]):
         self._counts.dropped_qos0 += full
         return not full
 
+    def _came_from_target(self, packet: mqtt5.PublishPacket) -> bool:
+        """Return whether a message came from the Kafka topic that it would go to."""
+        with contextlib.suppress(TopicError):
+            return (FROM_KAFKA, self._sink.routes[packet.topic].topic) in packet.user_properties
+        return False
+
     def _note_sequence(self, topic: str, properties: dict[str, str]) -> None:
         number = properties.get(self._config.sequence or "", "")
-        if not number.isdecimal():
+        if not number.isdecimal() or len(number) > _DIGITS:
             return
         with contextlib.suppress(TopicError):
-            device = self._sink.routes[topic].key or topic
+            device = str(self._sink.routes[topic].key or topic)
             if (gap := self._sequences.note(device, properties.get("boot", ""), int(number))) > 0:
-                log.warning("%s: %d messages before sequence number %s have not come", device, gap, number)
+                log.warning("%s: %d messages before sequence number %s have not come", shorten(device), gap, number)
             self._counts.missing = self._sequences.missing
 
     def _note_dropped(self, payload: bytes) -> None:

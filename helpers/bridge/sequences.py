@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 _GAPS_KEPT = 8
+# A jump further than this, up or down, is a counter that wrapped or began again: it does not count as a gap.
+_FURTHEST = 1_000_000
+_DEVICES, _LONGEST = 1_000_000, 1_000  # devices, and characters of their names
 
 
 class Sequences:
@@ -10,7 +13,7 @@ class Sequences:
 
     A jump says how many messages are missing. A skipped number may come later, if a device's client sent it again after
     others: then it is no longer missing. Any other low number is a repetition, which at-least-once delivery allows.
-    Keeps the highest number of each device and its latest gaps, about 300 bytes.
+    Keeps the highest number of each device and its latest gaps, about 300 bytes, for a million devices at most.
     """
 
     def __init__(self) -> None:
@@ -23,8 +26,9 @@ class Sequences:
         A new boot may start at any number.
         """
         seen = self._seen.get(device)
-        if seen is None or seen.boot != boot:
-            self._seen[device] = _Seen(boot, number)
+        if seen is None or seen.boot != boot or abs(number - seen.last) > _FURTHEST:
+            if len(self._seen) < _DEVICES and len(device) + len(boot) <= _LONGEST:
+                self._seen[device] = _Seen(boot, number)
             return 0
         change = seen.skipped_before(number) if number > seen.last else -seen.fills(number)
         self.missing += change

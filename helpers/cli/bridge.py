@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from helpers.bridge import BridgeConfig, Snapshot
 
 _PARTITIONS = 6
-_TOPIC_WITHIN = 20
 
 
 @click.command(short_help="Carry MQTT messages into Kafka, losing none.")
@@ -80,6 +79,7 @@ def bridge(pattern: str, topic: str, *, dead_letter: str | None, make_topics: bo
     1 if messages may be missing, and says which.
     """  # fmt: skip
     from helpers.bridge import run
+    from helpers.sink.cluster import make_topics as create
 
     here = lab.connect()
     ns = here.ns
@@ -87,7 +87,9 @@ def bridge(pattern: str, topic: str, *, dead_letter: str | None, make_topics: bo
         dead_letter = f"{topic}-dead"
     config = _config(here, f"{ns}{topic}", pattern, f"{ns}{dead_letter}" if dead_letter else None, options)
     if make_topics:
-        _make(here, config.kafka_topics)
+        if not config.kafka_topics:
+            raise ConfigurationError("--make-topics", "the topics' names depend on messages", remedy="Make them first.")
+        create(config.kafka, config.kafka_topics, _PARTITIONS)
     click.echo(f"{', '.join(config.filters)} → {', '.join(config.kafka_topics)}. Ctrl-C drains and ends.", err=True)
     console = screen()
     last: list[object] = []
@@ -125,16 +127,3 @@ def _config(here: lab.Here, topic: str, pattern: str, dead_letter: str | None, o
         dead_letter_topic=dead_letter,
         **options,
     )
-
-
-def _make(here: lab.Here, topics: tuple[str, ...]) -> None:
-    from confluent_kafka.admin import AdminClient
-    from confluent_kafka.cimpl import NewTopic
-
-    if not topics:
-        raise ConfigurationError("--make-topics", "the topics' names depend on messages", remedy="Make them first.")
-    admin = AdminClient({**here.kafka, "log_level": 0})
-    there = admin.list_topics(timeout=_TOPIC_WITHIN).topics
-    new = [NewTopic(name, num_partitions=_PARTITIONS) for name in topics if name not in there]
-    for future in (admin.create_topics(new) if new else {}).values():
-        future.result(_TOPIC_WITHIN)

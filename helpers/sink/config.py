@@ -75,6 +75,9 @@ class SinkConfig:
         dead = (self.dead_letter_topic,) if self.dead_letter_topic else ()
         return tuple(dict.fromkeys([topic for route in self.routes for topic in route.kafka_topics] + list(dead)))
 
+    def check_expected(self, mqtt_topic: str) -> None:
+        """Raise ``BridgeError`` if a topic that no route matches shows a wrong configuration, not a wrong message."""
+
     def producer_settings(self) -> dict[str, Any]:
         """Return the configuration of the Kafka producer; ``kafka`` overrides all but what is fixed."""
         return {

@@ -15,7 +15,8 @@ TRUNCATED = 65_536
 # hour ahead, message.timestamp.after.max.ms) or soon delete it (retention goes by these timestamps).
 _BEHIND, _AHEAD = 86_400, 600
 
-_OVERHEAD = 1024  # of a record and its batch, generously
+# The smallest limit that has room for a dead letter, in bytes, and what a record itself needs.
+SMALLEST, _OVERHEAD = 1_000, 100
 
 Header = tuple[str, str | bytes | None]
 
@@ -34,18 +35,34 @@ class Moment(NamedTuple):
         return cls(time.monotonic(), ("mqtt.received", str(time.time_ns() // 1_000_000)))
 
 
-def headers(packet: mqtt5.PublishPacket) -> list[Header]:
-    """Return the user properties as they are, then ``mqtt.topic``, and ``mqtt.correlation-data`` if present."""
-    found: list[Header] = [*packet.user_properties, ("mqtt.topic", packet.topic)]
+def shorten(text: str, length: int = 300) -> str:
+    """Return ``text`` without control characters and lone surrogates, cut to ``length`` characters."""
+    shown = repr(text[:length])[1:-1]
+    return shown if len(text) <= length >= len(shown) else shown[: length - 1] + "…"
+
+
+def header(name: str, value: str) -> Header:
+    """Return a header that holds U+0000 too: the C client ends a text there, and only bytes pass whole."""
+    return (name.replace("\0", r"\x00"), value.encode()) if "\0" in name + value else (name, value)
+
+
+def source(mqtt_topic: str) -> Header:
+    """Return the header that says where a message came from."""
+    return header("mqtt.topic", mqtt_topic)
+
+
+def headers(packet: mqtt5.PublishPacket, origin: Header) -> list[Header]:
+    """Return the user properties, then ``origin``, and ``mqtt.correlation-data`` if present."""
+    properties = packet.user_properties
+    found = [*(header(name, value) for name, value in properties), origin] if properties else [origin]
     if packet.correlation_data is not None:
         found.append(("mqtt.correlation-data", packet.correlation_data))
     return found
 
 
-def all_headers(packet: mqtt5.PublishPacket, received: Moment) -> list[Header]:
-    """Return ``headers``, the QoS, retain and DUP flags (``0`` or ``1``), and when the message was received."""
-    flags = _QOS[packet.packet_id is not None], _RETAIN[packet.retain], _DUP[packet.duplicate]
-    return [*headers(packet), *flags, received.header]
+def flags(packet: mqtt5.PublishPacket, received: Moment) -> list[Header]:
+    """Return the QoS, retain and DUP flags (``0`` or ``1``), and when the message was received."""
+    return [_QOS[packet.packet_id is not None], _RETAIN[packet.retain], _DUP[packet.duplicate], received.header]
 
 
 def timestamp(packet: mqtt5.PublishPacket, name: str | None) -> int:
@@ -53,7 +70,9 @@ def timestamp(packet: mqtt5.PublishPacket, name: str | None) -> int:
     for key, value in packet.user_properties:
         if key == name:
             try:
-                then = datetime.fromisoformat(value).timestamp()
+                given = datetime.fromisoformat(value)
+                # Without an offset it would be read in this machine's time zone.
+                then = given.timestamp() if given.tzinfo else 0.0
             except (ValueError, OverflowError, OSError):
                 return 0
             return int(then * 1000) if -_BEHIND < then - time.time() < _AHEAD else 0
@@ -62,27 +81,32 @@ def timestamp(packet: mqtt5.PublishPacket, name: str | None) -> int:
 
 def dead_letter(
     packet: mqtt5.PublishPacket, received: Moment, reason: str, limit: int
-) -> tuple[bytes, list[Header], bool]:
-    """Return the value and headers of a dead letter, and whether it was truncated to fit into ``limit`` bytes.
+) -> tuple[bytes, bytes, list[Header], bool]:
+    """Return value, key and headers of a dead letter that fits into ``limit`` bytes, and whether it was truncated.
 
     It holds the original bytes, where they came from, and the reason. What does not fit is cut: then headers give
-    length and SHA-256 of the whole, and user properties are left out when they alone are too large.
+    length and SHA-256 of the whole, and when the headers alone are too large, user properties and correlation data are
+    left out, and topic and reason are cut. ``limit`` is at least ``SMALLEST``.
     """
-    found = [*all_headers(packet, received), ("dead-letter.reason", reason)]
-    if len(packet.payload) + len(packet.topic) + _bytes(found) + _OVERHEAD <= limit:
-        return packet.payload, found, False
+    topic, why = packet.topic.encode(), reason.encode()
+    known = [*flags(packet, received), ("dead-letter.reason", why)]
+    found = [*headers(packet, source(packet.topic)), *known]
+    if len(packet.payload) + len(topic) + _bytes(found) + _OVERHEAD <= limit:
+        return packet.payload, topic, found, False
     if _bytes(found) > limit // 4:
-        found = found[len(packet.user_properties) :]
+        topic = topic[: limit // 8]
+        found = [("mqtt.topic", topic), *known[:-1], ("dead-letter.reason", why[: limit // 8])]
     found += [
         ("dead-letter.truncated", "1"),
         ("dead-letter.length", str(len(packet.payload))),
         ("dead-letter.sha256", hashlib.sha256(packet.payload).hexdigest()),
     ]
-    return packet.payload[: min(TRUNCATED, limit // 4)], found, True
+    room = limit - _OVERHEAD - len(topic) - _bytes(found)
+    return packet.payload[: min(TRUNCATED, room)], topic, found, True
 
 
 def _bytes(found: list[Header]) -> int:
     return sum(
-        len(name.encode()) + len(value.encode() if isinstance(value, str) else value or b"") + 20
+        len(name.encode()) + len(value.encode() if isinstance(value, str) else value or b"") + 10
         for name, value in found
     )

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from helpers.sink.records import Header, source
 from helpers.topics import Route, TopicError, TopicMapping
 
-_CACHED = 10_000
+_CACHED, _LONGEST = 10_000, 1_000  # topics, and characters of a topic
 
 
-class Routes(dict[str, Route]):
-    """``routes[mqtt_topic]`` is the route by the first mapping that matches. Raises the last one's ``TopicError``.
+class Target(NamedTuple):
+    """The Kafka topic and the key of a message, and the header that names its MQTT topic."""
 
-    At most ``_CACHED`` are kept, however many devices there are.
+    topic: str
+    key: str | bytes | None
+    source: Header
+
+
+class Routes(dict[str, Target]):
+    """``routes[mqtt_topic]`` is the target by the first mapping that matches. Raises the last one's ``TopicError``.
+
+    What is cached is bounded, however many devices there are, and however long the names they choose.
     """
 
     def __init__(self, mappings: tuple[TopicMapping, ...]) -> None:
         super().__init__()
         self._mappings = mappings
 
-    def __missing__(self, mqtt_topic: str) -> Route:
-        route = self._first(mqtt_topic)
-        if len(self) >= _CACHED:
-            self.clear()
-        self[mqtt_topic] = route
-        return route
+    def __missing__(self, mqtt_topic: str) -> Target:
+        topic, key = self._first(mqtt_topic)
+        # The C client ends a text at U+0000, and bytes pass whole.
+        target = Target(topic, key.encode() if key and "\0" in key else key, source(mqtt_topic))
+        if len(mqtt_topic) <= _LONGEST:
+            if len(self) >= _CACHED:
+                self.clear()
+            self[mqtt_topic] = target
+        return target
 
     def _first(self, mqtt_topic: str) -> Route:
         for mapping in self._mappings[:-1]:

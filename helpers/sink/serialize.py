@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import time
 from collections.abc import Callable
@@ -141,8 +142,8 @@ def _misfit(subject: str, validator: Any, value: Any) -> ValidationError | None:
     """Return what the schema does not allow in ``value``, or ``None``."""
     try:
         return best_match(validator.iter_errors(value))
-    except Unresolvable as error:
+    except (Unresolvable, re.error) as error:
         raise BridgeError(
-            f"The schema of {subject!r} has a $ref that leads outside it: {error}",
-            remedy="put the definition into the schema itself",
+            f"The schema of {subject!r} cannot be used: {error}",
+            remedy="register a valid one as its next version, without references to other documents",
         ) from error

@@ -26,8 +26,17 @@ log = logging.getLogger("helpers.sink")
 _RETRY_AFTER = 0.05
 _BY_KEY = -1  # librdkafka chooses the partition
 # Which errors blame the message, and which a missing topic. After any other, the message must come again.
-_POISON = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP}
+_POISON = {
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.INVALID_MSG_SIZE,
+    KafkaError.RECORD_LIST_TOO_LARGE,
+    KafkaError.INVALID_RECORD,
+    KafkaError.INVALID_TIMESTAMP,
+    KafkaError._INVALID_ARG,
+}
 _UNKNOWN = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
+# Another record of its batch is to blame.
+_NEIGHBOUR = KafkaError._INVALID_DIFFERENT_RECORD
 _PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
 
 
@@ -129,7 +138,7 @@ class Sink:
         packet = message.packet
         try:
             if not message.reason:
-                topic, key = self.routes[packet.topic]
+                topic, key, source = self.routes[packet.topic]
                 # By position: keywords cost a tenth of the throughput. None is for on_delivery, another name for the
                 # callback before it.
                 self._produce(
@@ -139,34 +148,44 @@ class Sink:
                     _BY_KEY,
                     message.report,
                     None,
-                    records.timestamp(packet, self._config.time) if packet.user_properties else 0,
-                    records.all_headers(packet, message.received) if self._all_headers else records.headers(packet),
+                    records.timestamp(packet, self._config.time)
+                    if packet.user_properties and not message.untimed
+                    else 0,
+                    records.headers(packet, source) + records.flags(packet, message.received)
+                    if self._all_headers
+                    else records.headers(packet, source),
                 )
                 return True
-        except TopicError as error:
-            message.reason = error.cause
-        except (PoisonError, ValueError) as error:  # ValueError: a header that librdkafka cannot write
-            message.reason = str(error)
+        except (BridgeError, MemoryError):
+            raise
+        except BufferError:
+            return False
         except NotYetError as error:
             self._on_error(str(error))
             return False
-        except BufferError:
-            return False
         except KafkaException as error:
-            self._classify_error(message, error.args[0])
-        return not message.reason or self._dead_letter(message)
+            if not self._classify_error(message, error.args[0]):
+                return True
+        except TopicError as error:
+            self._config.check_expected(packet.topic)
+            message.reason = records.shorten(error.cause)
+        except PoisonError as error:
+            message.reason = records.shorten(str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is: this message caused it, and the next one may be good
+            message.reason = records.shorten(f"{type(error).__name__}: {error}")
+        return self._dead_letter(message)
 
     def _dead_letter(self, message: InFlight) -> bool:
+        packet = message.packet
         if (topic := self._config.dead_letter_topic) is None:
             raise BridgeError(
-                f"A message on {message.packet.topic!r} can never be produced: {message.reason}.",
+                f"A message on {records.shorten(packet.topic)!r} can never be produced: {message.reason}.",
                 remedy="the MQTT broker still has it; name a dead_letter_topic to get past such messages",
             )
-        packet, reason = message.packet, message.reason
-        value, headers, truncated = records.dead_letter(packet, message.received, reason, self._limit)
+        value, key, headers, truncated = records.dead_letter(packet, message.received, message.reason, self._limit)
         report = partial(self._report_dead_letter, message, truncated=truncated)
         try:
-            self._produce(topic, value, packet.topic, headers=headers, on_delivery=report)
+            self._produce(topic, value, key, headers=headers, on_delivery=report)
         except BufferError:
             return False
         return True
@@ -175,7 +194,7 @@ class Sink:
         self, message: InFlight, error: KafkaError | None, _message: Message, *, truncated: bool
     ) -> None:
         if error is not None:
-            self._classify_error(message, error)
+            self.refused(message, error)
             return
         message.done = True
         self._settle(message)
@@ -183,28 +202,38 @@ class Sink:
         self.counts.truncated += truncated
 
     def refused(self, message: InFlight, error: KafkaError) -> None:
-        """Take the report that Kafka has not stored ``message``: it becomes a dead letter, or must come again."""
-        self._classify_error(message, error)
-        if message.reason:
+        """Take the report that Kafka has not stored ``message``, and try again here if that can help."""
+        if self._classify_error(message, error):
             self._backlog.append(message)
 
-    def _classify_error(self, message: InFlight, error: KafkaError) -> None:
-        """Decide what an error means: a dead letter, the end of the bridge, or that the message must come again."""
-        code, known = error.code(), self._config.kafka_topics
+    def _classify_error(self, message: InFlight, error: KafkaError) -> bool:
+        """Return whether to produce again, as a dead letter if ``reason`` is set; else the message must come again.
+
+        Raises ``BridgeError`` for what concerns the bridge itself.
+        """
+        code, topics = error.code(), ", ".join(self._config.kafka_topics)
         raise_if_refused(error)
-        if code in _UNKNOWN and (message.reason or self.routes[message.packet.topic].topic in known):
-            raise BridgeError(
-                f"A topic of the bridge is gone from Kafka: {error.str()}",
-                remedy=f"create it again; needed are {', '.join(known)}",
-            )
-        if code in _POISON | _UNKNOWN and not message.reason:
+        if code == _NEIGHBOUR:
+            return True
+        if code == KafkaError.INVALID_TIMESTAMP and not message.untimed:
+            # librdkafka reports it for the whole batch, of which one may be to blame: all go again with Kafka's time.
+            message.untimed = True
+            return True
+        if code in _UNKNOWN and (
+            message.reason or self.routes[message.packet.topic].topic in self._config.kafka_topics
+        ):
+            raise BridgeError(f"A topic is gone from Kafka: {error.str()}", remedy=f"create it again; needed: {topics}")
+        if code in _POISON | _UNKNOWN:
+            if message.reason:
+                raise BridgeError(f"Kafka refuses a dead letter: {error.str()}", remedy="check the topic's settings")
             message.reason = f"Kafka: {error.str()}"
-            return
+            return True
         self._settle(message)
         self.counts.dropped_qos0 += message.packet.packet_id is None  # it is never sent again
         if code not in _PURGED:
             self._on_error(error.str())
             self._on_failure(message, error.str())
+        return False
 
     def _settle(self, message: InFlight) -> None:
         self.held -= message.size

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import _thread
+import gc
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -10,9 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from paho.mqtt.client import topic_matches_sub
 
-from helpers.bridge import Bridge, BridgeConfig, BridgeError, CommandsConfig
+from helpers.bridge import Bridge, BridgeConfig, BridgeError, CommandsConfig, Snapshot, filters
 from helpers.bridge.forward import Forward
+from helpers.bridge.garbage import Seldom
 from helpers.topics import TopicError, TopicMapping
 
 ROUTE = TopicMapping("generators/{device}/readings", topic="readings", key="{device}")
@@ -73,6 +79,10 @@ def test_what_the_user_says_about_kafka_counts() -> None:
         ({"share": "a/b"}, "group name"),
         ({"receive_maximum": 0}, "receive_maximum"),
         ({"receive_maximum": 65_535}, "receive_maximum"),
+        (
+            {"routes": (TopicMapping("a/{x}/c", topic="t"), TopicMapping("a/b/{y}", topic="t"))},
+            r"a/\+/c and a/b/\+ overlap",
+        ),
         ({"byte_budget": 0}, "byte_budget"),
         ({"keep_alive": 0}, "keep-alive"),
         ({"keep_alive": 70_000}, "1 to 65535"),
@@ -106,6 +116,34 @@ def test_filters_and_topics() -> None:
         "$share/bridges/h/+",
     )
     assert made.kafka_topics == ("readings", "other", "dead")
+
+
+def test_a_filter_that_another_one_covers_is_not_subscribed_to_and_ends() -> None:
+    made = config(routes=(ROUTE, TopicMapping("generators/#", topic="other")), unsubscribe=("old/+",))
+    assert made.filters == ("generators/#",)
+    assert made.former_filters == ("old/+", "generators/+/readings")
+    assert config(share="g").former_filters == ("generators/+/readings",)
+
+
+def test_a_topic_that_no_filter_matches_is_a_matter_of_configuration() -> None:
+    made = config(unsubscribe=("$share/g/old/+",))
+    for topic in ("generators//readings", "generators/x/readings", "old/x"):
+        made.check_expected(topic)
+    with pytest.raises(BridgeError, match="earlier configuration"):
+        made.check_expected("older/x")
+
+
+LEVELS = st.lists(st.sampled_from(["a", "b", "", "+", "$x"]), min_size=1, max_size=3)
+FILTERS = st.builds(lambda levels, rest: "/".join(levels + rest), LEVELS, st.sampled_from([[], ["#"]])) | st.just("#")
+NAMES = ["/".join(parts) for size in (1, 2, 3, 4) for parts in itertools.product(["a", "b", "", "$x"], repeat=size)]
+
+
+@given(one=FILTERS, other=FILTERS)
+def test_filters_overlap_and_cover_as_brokers_match(one: str, other: str) -> None:
+    mine, theirs = ({name for name in NAMES if topic_matches_sub(each, name)} for each in (one, other))
+    assert filters.overlap(one, other) == bool(mine & theirs)
+    assert not filters.covers(one, other) or theirs <= mine
+    assert filters.covers("a/#", one) == all(topic_matches_sub("a/#", name) for name in mine)
 
 
 def test_secrets_are_not_printed() -> None:
@@ -199,6 +237,48 @@ def test_ctrl_c_while_entering_leaves_nothing_running() -> None:
     with pytest.raises(KeyboardInterrupt), bridge:
         pytest.fail("the bridge said it was ready")
     assert bridge.snapshot().state == "ended"
+
+
+def test_reports_that_cannot_be_written_do_not_end_the_bridge(caplog: pytest.LogCaptureFixture) -> None:
+    reported = []
+
+    def report(snapshot: Snapshot) -> None:
+        reported.append(snapshot)
+        if len(reported) < 4:
+            raise OSError(28, "No space left on device") if len(reported) % 2 else SystemExit(1)
+
+    runner = Forward(config(), report, 0.0)
+    for _ in range(5):
+        runner._report()
+    assert len(reported) == 5, "it tries again: the disk may have room later"
+    assert [each.message for each in caplog.records] == [
+        "bridge: cannot report, and goes on without: [Errno 28] No space left on device"
+    ]
+
+
+def test_the_last_of_two_bridges_restores_how_python_collects_garbage() -> None:
+    before, seldom = (gc.get_threshold(), gc.get_freeze_count()), Seldom()
+    gc.set_threshold(500, *before[0][1:])
+    try:
+        with seldom:
+            with seldom:
+                assert gc.get_threshold()[0] > 500
+                assert gc.get_freeze_count() > 0
+            assert gc.get_threshold()[0] > 500
+        assert (gc.get_threshold()[0], gc.get_freeze_count()) == (500, before[1])
+    finally:
+        gc.set_threshold(*before[0])
+
+
+def test_what_another_froze_stays_frozen() -> None:
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        with Seldom():
+            pass
+        assert gc.get_freeze_count() == frozen
+    finally:
+        gc.unfreeze()
 
 
 def test_an_outage_of_hours_does_not_end_the_bridge() -> None:

@@ -70,6 +70,8 @@ def test_a_packet_larger_than_the_buffer_arrives_and_the_buffer_shrinks_again() 
     assert len(reader.space()) == 1000
 
 
+# The codec leaves the UnicodeDecodeError unraised when it panics.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     "wire",
     [
@@ -87,6 +89,7 @@ def test_malformed_bytes_end_the_connection(wire: bytes) -> None:
         feed(Reader(), wire, [])
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @given(noise=st.binary(max_size=200))
 def test_noise_never_hangs_or_escapes_as_another_error(noise: bytes) -> None:
     try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import mqtt5
 import pytest
@@ -14,10 +16,13 @@ from hypothesis import strategies as st
 from helpers.bridge import Counts, Snapshot
 from helpers.bridge.sequences import Sequences
 from helpers.sink import records
+from helpers.sink.routes import Routes
 from helpers.sink.serialize import PoisonError, parse_json
+from helpers.topics import TopicMapping
 
 SEQ = [("seq", "12"), ("boot", "b1")]
 NOW = records.Moment.now()
+ORIGIN = records.source("g/G-001")
 
 
 def publish(
@@ -28,14 +33,15 @@ def publish(
 
 
 def test_user_properties_come_first_and_provenance_cannot_be_forged() -> None:
-    found = records.headers(publish(properties=[*SEQ, ("mqtt.topic", "forged")]))
+    found = records.headers(publish(properties=[*SEQ, ("mqtt.topic", "forged")]), ORIGIN)
     assert found == [*SEQ, ("mqtt.topic", "forged"), ("mqtt.topic", "g/G-001")]
     assert dict(found)["mqtt.topic"] == "g/G-001"
 
 
 def test_all_headers_on_request() -> None:
     received = records.Moment.now()
-    found = dict(records.all_headers(publish(duplicate=True, correlation_data=b"c1"), received))
+    packet = publish(duplicate=True, correlation_data=b"c1")
+    found = dict(records.headers(packet, ORIGIN) + records.flags(packet, received))
     assert {name: found[name] for name in ("mqtt.qos", "mqtt.retain", "mqtt.dup")} == {
         "mqtt.qos": "1",
         "mqtt.retain": "0",
@@ -50,6 +56,8 @@ def test_the_device_s_time_is_the_record_s_when_credible() -> None:
     now = datetime.now(UTC)
     stamp = records.timestamp(publish(properties=[("time", now.isoformat())]), "time")
     assert stamp == int(now.timestamp() * 1000)
+    elsewhere = now.astimezone(timezone(timedelta(hours=-9, minutes=-30)))
+    assert records.timestamp(publish(properties=[("time", elsewhere.isoformat())]), "time") == stamp
 
 
 @pytest.mark.parametrize(
@@ -60,6 +68,8 @@ def test_the_device_s_time_is_the_record_s_when_credible() -> None:
         pytest.param((datetime.now(UTC) + timedelta(hours=2)).isoformat(), id="two hours ahead"),
         "9999-12-31T23:59:59Z",
         "0001-01-01T00:00:00+23:59",
+        pytest.param(datetime.now(UTC).astimezone().replace(tzinfo=None).isoformat(), id="no offset"),
+        pytest.param(datetime.now(UTC).astimezone().date().isoformat(), id="a date alone"),
     ],
 )
 def test_a_time_that_is_not_credible_gives_way_to_now(value: str) -> None:
@@ -67,15 +77,16 @@ def test_a_time_that_is_not_credible_gives_way_to_now(value: str) -> None:
 
 
 def test_a_dead_letter_holds_the_original_bytes_and_the_reason() -> None:
-    value, headers, truncated = records.dead_letter(publish(b"\xff\xfe", SEQ), NOW, "not JSON", 1_000_000)
+    value, key, headers, truncated = records.dead_letter(publish(b"\xff\xfe", SEQ), NOW, "not JSON", 1_000_000)
+    assert key == b"g/G-001"
     assert (value, truncated) == (b"\xff\xfe", False)
-    assert dict(headers)["dead-letter.reason"] == "not JSON"
+    assert dict(headers)["dead-letter.reason"] == b"not JSON"
     assert dict(headers)["seq"] == "12"
 
 
 def test_a_dead_letter_too_large_for_kafka_tells_length_and_digest() -> None:
     payload = bytes(range(256)) * 8192
-    value, headers, truncated = records.dead_letter(publish(payload, SEQ), NOW, "too large", 1_000_000)
+    value, _, headers, truncated = records.dead_letter(publish(payload, SEQ), NOW, "too large", 1_000_000)
     assert truncated
     assert payload.startswith(value)
     assert len(value) == records.TRUNCATED
@@ -86,15 +97,40 @@ def test_a_dead_letter_too_large_for_kafka_tells_length_and_digest() -> None:
 
 @given(
     payload=st.binary(max_size=5000),
-    properties=st.lists(st.tuples(st.text("ab", max_size=9), st.text("äx", max_size=2000)), max_size=6),
-    limit=st.integers(2000, 20_000),
+    user_properties=st.lists(st.tuples(st.text("ab", max_size=9), st.text("äx", max_size=2000)), max_size=6),
+    topic=st.text("aü/", min_size=1, max_size=9000),
+    reason=st.text("xü", max_size=5000),
+    correlation_data=st.none() | st.binary(max_size=3000),
+    limit=st.integers(records.SMALLEST, 20_000),
 )
-def test_a_dead_letter_always_fits(payload: bytes, properties: list[tuple[str, str]], limit: int) -> None:
-    value, headers, _ = records.dead_letter(publish(payload, properties), NOW, "poison", limit)
+def test_a_dead_letter_always_fits(*, payload: bytes, topic: str, reason: str, limit: int, **more: Any) -> None:
+    packet = mqtt5.PublishPacket(topic, payload, qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=1, **more)
+    value, key, headers, truncated = records.dead_letter(packet, NOW, reason, limit)
     size = sum(
         len(name.encode()) + len(part if isinstance(part, bytes) else str(part).encode()) for name, part in headers
     )
-    assert len(value) + size + 200 <= limit
+    assert len(value) + len(key) + size + 60 <= limit
+    assert payload.startswith(value)
+    assert truncated or (value, key) == (payload, topic.encode())
+
+
+@given(st.text())
+def test_a_reason_is_short_and_can_be_shown(text: str) -> None:
+    text = f"\ud800\0{text}" * 3
+    shown = records.shorten(text, 100)
+    assert len(shown) <= 100
+    assert shown.isprintable()
+    assert shown.encode()
+
+
+def test_u0000_passes_the_c_client_as_bytes() -> None:
+    assert records.header("trace", "a\0b") == ("trace", b"a\0b")
+    assert records.header("tr\0ace", "ab") == (r"tr\x00ace", b"ab")
+    assert Routes((TopicMapping("g/{device}", topic="t", key="{device}"),))["g/a\0b"] == (
+        "t",
+        b"a\0b",
+        ("mqtt.topic", b"g/a\0b"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,6 +153,12 @@ def test_what_comes_late_is_missing_no_more() -> None:
     sequences = Sequences()
     assert [sequences.note("a", "1", number) for number in (1, 5, 3, 3, 2, 1, 4, 6)] == [0, 3, -1, 0, -1, 0, -1, 0]
     assert sequences.missing == 0
+
+
+def test_a_counter_that_wraps_or_begins_again_is_not_a_gap() -> None:
+    sequences = Sequences()
+    assert [sequences.note("a", "1", number) for number in (5, 2**64 - 1, 6, 8)] == [0, 0, 0, 1]
+    assert sequences.missing == 1
 
 
 @given(st.permutations(range(8)))
@@ -144,3 +186,13 @@ def test_a_snapshot_is_a_row_and_a_line() -> None:
     assert snapshot.as_dict()["produced"] == 4
     assert "1 SESSIONS LOST" in snapshot.line()
     assert snapshot.line().endswith("STALLED: Kafka is down")
+    assert replace(snapshot, last_error="", oldest_unacked=42.0).line().endswith("STALLED: no answer for 42 s")
+
+
+def test_every_acknowledged_message_is_on_the_line() -> None:
+    counts = Counts(received=9, produced=4, dead_lettered=2, truncated=1, looped=3, acked=9)
+    line = Snapshot(
+        state="ended", counts=counts, in_flight=0, held=0, oldest_unacked=0.0, stalled=False, last_error=""
+    ).line()
+    for part in ("9 received", "4 produced", "2 dead-lettered", "1 TRUNCATED", "3 CAME FROM KAFKA", "9 acked"):
+        assert part in line
