@@ -1,6 +1,9 @@
-"""Exercise checks: each lesson's module looks at the brokers and answers ✅ or "not yet", why, and a hint."""
+"""Exercise checks: each lesson's module looks at the brokers and answers ✅ or "not yet", why, and a hint.
 
-from helpers.checks.recorder import Watch
+Lessons know the recorder by what they use it for, as ``watch = Watch(here)``.
+"""
+
+from helpers.checks.recorder import Recorder as Watch
 from helpers.checks.result import Result
 
 __all__ = ["Result", "Watch"]

@@ -2,136 +2,130 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from helpers.checks.recorder import Seen, Watch
+from helpers.checks.brokers import json_object
+from helpers.checks.recorder import Recorder, Seen
 from helpers.checks.result import Result, done, not_yet
 
 _FIELDS = ("generatorID", "lat", "lon", "temperature", "pressure", "fuel")
-# What the seeds in the lesson's cell `night` come to; a test steps the same fleet and holds these to it.
+# The outcome of the seeds in the lesson's cell `night`; a test runs the same fleet and compares.
 _LEAKING, _ROBBED = "G-010", "G-005"
 _SMALL = 98
 
 
-def exercise_1(watch: Watch) -> Result:
+def exercise_1(recorder: Recorder) -> Result:
     """The last message to ``fleet-exercise/reading`` is a reading of G-003."""
-    message = _last(watch, "fleet-exercise/reading")
+    message = _last(recorder, "fleet-exercise/reading")
     if message is None:
-        return _nothing(watch, "fleet-exercise/reading")
+        return _nothing(recorder, "fleet-exercise/reading")
     value, problem = _reading(message.payload)
     if problem:
         return problem
     if value["generatorID"] != "G-003":
         return not_yet(
-            f"it is a reading of {value['generatorID']}.", "The water works are G-003: look at reading.generator_id."
+            f"This is a reading of {value['generatorID']}.", "The water works is G-003: look at reading.generator_id."
         )
     return done(f"The water works reported {value['fuel']} litres, in {len(message.payload)} bytes of JSON.")
 
 
-def exercise_2(watch: Watch) -> Result:
+def exercise_2(recorder: Recorder) -> Result:
     """The last message to ``fleet-exercise/leak`` is the id of the leaking generator."""
-    message = _last(watch, "fleet-exercise/leak")
+    message = _last(recorder, "fleet-exercise/leak")
     if message is None:
-        return _nothing(watch, "fleet-exercise/leak")
+        return _nothing(recorder, "fleet-exercise/leak")
     answer = message.payload.decode(errors="replace").strip().strip("\"'")
     if answer == _LEAKING:
-        return done(f"{_LEAKING} leaks: its level fell a little between any two readings, all night.")
+        return done(f"{_LEAKING} leaks: its level fell a little from each reading to the next, all night.")
     if answer == _ROBBED:
         return not_yet(
-            f"{_ROBBED} lost its fuel in a few minutes and none before or after. That was a theft.",
+            f"{_ROBBED} lost its fuel within a few minutes, and none before or after. That was a theft.",
             "A leak is slow and never stops. Look at the readings between evening and morning.",
         )
     if answer.startswith("G-"):
         return not_yet(
-            f"{answer} has in the morning what it had in the evening.",
-            "Collect the fuel of each generator in a list, and see in which lists it falls.",
+            f"{answer} has as much fuel in the morning as it had in the evening.",
+            "Collect the fuel of each generator in a list, and look for the lists in which it falls.",
         )
     return not_yet(f"{answer[:40]!r} is not an id.", "Publish the id alone, such as G-001.")
 
 
-def exercise_3(watch: Watch) -> Result:
-    """The last message to ``fleet-exercise/small`` is a faithful reading of G-001 in few bytes."""
-    message = _last(watch, "fleet-exercise/small")
+def exercise_3(recorder: Recorder) -> Result:
+    """The last message to ``fleet-exercise/small`` is an accurate reading of G-001 in few bytes."""
+    message = _last(recorder, "fleet-exercise/small")
     if message is None:
-        return _nothing(watch, "fleet-exercise/small")
+        return _nothing(recorder, "fleet-exercise/small")
     value, problem = _reading(message.payload)
     if problem:
         return problem
-    original = next((_json(each.payload) for each in reversed(watch.messages("fleet/G-001"))), None)
+    original = next((json_object(each.payload) for each in reversed(recorder.messages("fleet/G-001"))), None)
     if original is not None and (unlike := _unlike(value, original)):
         return unlike
     size = len(message.payload)
     if size > _SMALL:
         return not_yet(
-            f"the message has {size} bytes, not {_SMALL} or fewer.",
-            "json.dumps has an argument for what stands between fields, and a litre has many decimals."
+            f"The message has {size} bytes; {_SMALL} are the limit.",
+            "json.dumps has an argument for the separators between fields, and the fuel has many decimals."
             if b", " in message.payload or b": " in message.payload
-            else "The spaces are gone. How exact do temperature, pressure and fuel have to be?",
+            else "The spaces are gone. How precise must temperature, pressure and fuel be?",
         )
     return done(f"{size} bytes, and everything that matters is still there.")
 
 
 def _unlike(value: dict[str, Any], original: dict[str, Any]) -> Result | None:
-    """What is wrong with ``value`` as a rounded reading of the generator that sent ``original``, if anything is."""
+    """What is wrong with ``value`` as a rounded reading of the generator that sent ``original``, if anything."""
     if value["generatorID"] != original["generatorID"]:
-        return not_yet(f"it is a reading of {value['generatorID']}.", "fleet.step(1)[0] is the reading of G-001.")
+        return not_yet(f"This is a reading of {value['generatorID']}.", "fleet.step(1)[0] is the reading of G-001.")
     if (value["lat"], value["lon"]) != (original["lat"], original["lon"]):
         return not_yet(
-            f"the generator moved to {value['lat']}, {value['lon']}.",
-            "Leave the position as it is. Four decimals are ten metres; less would be the neighbour.",
+            f"The generator moved to {value['lat']}, {value['lon']}.",
+            "Leave the position as it is. Four decimals are accurate to ten metres; fewer would point at a neighbour.",
         )
-    # More than rounding and a few minutes of running explain.
+    # More than rounding and a few minutes of running can explain.
     limits = {"temperature": 3, "pressure": 12, "fuel": 60}
     wrong = next((name for name, limit in limits.items() if abs(value[name] - original[name]) > limit), None)
     if wrong is None:
         return None
     return not_yet(
-        f"{wrong} is {value[wrong]}, and G-001 last reported {original[wrong]} to fleet/G-001.",
-        "Round to whole units, of a reading taken now. If the fleet has moved on, run the cell with hand_in again.",
+        f"{wrong} is {value[wrong]}, but G-001 last reported {original[wrong]} to fleet/G-001.",
+        "Take a reading now and round it to whole units. If the fleet has run on, run the cell with hand_in again.",
     )
 
 
-def _last(watch: Watch, topic: str) -> Seen | None:
-    watch.settle()
-    return next(reversed(watch.messages(topic)), None)
+def _last(recorder: Recorder, topic: str) -> Seen | None:
+    recorder.settle()
+    return next(reversed(recorder.messages(topic)), None)
 
 
-def _nothing(watch: Watch, topic: str) -> Result:
-    others = {each.topic.removeprefix(watch.here.ns) for each in watch.messages("fleet-exercise/#")}
+def _nothing(recorder: Recorder, topic: str) -> Result:
+    others = {each.topic.removeprefix(recorder.here.ns) for each in recorder.messages("fleet-exercise/#")}
     near = [each for each in sorted(others) if each.lower().strip("/") == topic]
     if near:
-        return not_yet(f"nothing came to {topic}, but something came to {near[0]}.", "Every character counts.")
-    return not_yet(f"nothing came to {topic} since the first cell.", f'hand_in("{topic}", ...) publishes to it.')
+        return not_yet(f"Nothing came to {topic}, but something came to {near[0]}.", "Every character counts.")
+    return not_yet(f"Nothing has come to {topic} since the first cell.", f'hand_in("{topic}", ...) publishes to it.')
 
 
 def _reading(payload: bytes) -> tuple[dict[str, Any], Result | None]:
-    """The value in ``payload``, and what is wrong with it if anything is."""
-    value = _json(payload)
+    """The value in ``payload``, and what is wrong with it, if anything."""
+    value = json_object(payload)
     if value is None:
         hint = (
-            "Single quotes are Python, not JSON. Use to_json() or json.dumps."
+            "Single quotes are Python, not JSON. Use tojson_object() or json.dumps."
             if payload.startswith((b"{'", b"Reading("))
-            else "Use reading.to_json(), or json.dumps of reading.value()."
+            else "Use reading.tojson_object(), or json.dumps of reading.value()."
         )
-        return {}, not_yet(f"the payload is not a JSON object: {payload[:40]!r}.", hint)
+        return {}, not_yet(f"The payload is not a JSON object: {payload[:40]!r}.", hint)
     if missing := [name for name in _FIELDS if name not in value]:
-        return {}, not_yet(f"the field {missing[0]} is missing.", f"All six are needed: {', '.join(_FIELDS)}.")
+        return {}, not_yet(f"The field {missing[0]} is missing.", f"All six are needed: {', '.join(_FIELDS)}.")
     if extra := [name for name in value if name not in _FIELDS]:
         return {}, not_yet(
-            f"there is a seventh field, {extra[0]}.", "Sequence number and time travel beside the value, not in it."
+            f"There is an extra field, {extra[0]}.", "Sequence number and time travel beside the value, not in it."
         )
     numbers = [
         name for name in _FIELDS[1:] if isinstance(value[name], bool) or not isinstance(value[name], int | float)
     ]
     if numbers:
-        return {}, not_yet(f"{numbers[0]} is {value[numbers[0]]!r}, not a number.", "Numbers stand without quotes.")
+        return {}, not_yet(
+            f"{numbers[0]} is {value[numbers[0]]!r}, not a number.", "In JSON, numbers stand without quotes."
+        )
     return value, None
-
-
-def _json(payload: bytes) -> dict[str, Any] | None:
-    try:
-        value = json.loads(payload)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
