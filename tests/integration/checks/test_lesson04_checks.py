@@ -13,7 +13,7 @@ from helpers.checks import Watch, lesson04
 from helpers.fleet import Fleet, Reading
 from tests.integration.checks.speaking import Record, assert_not_yet, commit, create_topic, write
 
-pytestmark = pytest.mark.no_mqtt
+pytestmark = pytest.mark.without_mqtt
 DAY = str(24 * 60 * 60 * 1000)
 READINGS = list(Fleet(size=6, seed=11).readings(seconds=20))
 

@@ -18,7 +18,7 @@ from helpers.fleet import Fleet, Reading
 from helpers.paths import DATA
 from tests.integration.checks.speaking import Record, assert_not_yet, commit, write
 
-pytestmark = pytest.mark.no_mqtt
+pytestmark = pytest.mark.without_mqtt
 TEXT = (DATA / "schemas" / "reading-v1.schema.json").read_text(encoding="utf-8")
 READINGS = list(Fleet(size=6, seed=11).readings(seconds=3))
 

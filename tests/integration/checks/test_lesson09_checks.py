@@ -16,7 +16,7 @@ from helpers.checks import Watch, lesson09
 from helpers.fleet import Fault, Fleet, Reading
 from tests.integration.checks.speaking import Unique, assert_not_yet, commit, write
 
-pytestmark = pytest.mark.no_mqtt
+pytestmark = pytest.mark.without_mqtt
 FRAME = struct.pack(">bI", 0, 1)
 RAN_HOT = ("G-013", "G-018")
 
