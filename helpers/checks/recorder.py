@@ -57,10 +57,11 @@ class Recorder:
         """The MQTT messages recorded so far whose topic, without the namespace, matches ``topic_filter``."""
         if self._client is not None:
             self._client.require_connection()
-        wanted = f"{self.here.ns}{topic_filter}"
+        ns = self.here.ns
         with self._lock:
-            seen = list(self._messages)
-        return [each for each in seen if each.at >= since and mqtt.topic_matches_sub(wanted, each.topic)]
+            seen = [each for each in self._messages if each.at >= since and each.topic.startswith(ns)]
+        # Without the namespace on both sides: "#" after a prefix is not a topic filter.
+        return [each for each in seen if mqtt.topic_matches_sub(topic_filter, each.topic.removeprefix(ns))]
 
     def wait_for(self, condition: Callable[[], bool], *, seconds: float = 3.0) -> bool:
         """Wait until ``condition()`` holds, at most ``seconds``; messages may still be on their way to the recorder."""

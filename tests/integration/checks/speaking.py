@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import paho.mqtt.client as mqtt
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -100,9 +100,11 @@ def create_topic(watch: Watch, topic: str, partitions: int = 1, config: dict[str
 
 def write(watch: Watch, topic: str, records: Iterable[Record], *, partitions: int = 1) -> None:
     """Write records to a Kafka topic, which is created if need be."""
-    admin = AdminClient({**watch.here.kafka, "log_level": 0})
-    if f"{watch.here.ns}{topic}" not in admin.list_topics(timeout=30).topics:
+    try:
         create_topic(watch, topic, partitions)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise
     producer = Producer({**watch.here.kafka, "enable.idempotence": True, "log_level": 3})
     for key, value, headers in records:
         producer.produce(f"{watch.here.ns}{topic}", value, key, headers=headers)

@@ -165,7 +165,7 @@ def test_exercise_3_wants_the_mapping_retained(watch: Watch) -> None:
         (
             [*entries("reading", topic="design.a"), *entries("status", topic="design_a"), *entries("alarm")],
             "collides",
-            "same character",
+            "are the same",
         ),
     ],
 )
