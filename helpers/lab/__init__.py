@@ -1,13 +1,15 @@
 """The lab: a real MQTT broker, Kafka and schema registry on this machine in seconds, or the ones you bring.
 
-Lessons need two names: :func:`connect` gives addresses and configuration, :func:`scratch` a scratch broker to break.
+Lessons need three names: :func:`connect` gives addresses and configuration, :func:`scratch` a scratch broker to break,
+and :func:`beside` ends what a lesson runs beside its cells.
 The ``lab`` command uses the rest.
 """
 
 from helpers.lab.connect import Here, connect
 from helpers.lab.doctor import preflight
 from helpers.lab.lifecycle import Status, down, status, up
+from helpers.lab.running import beside
 from helpers.lab.scratch.broker import Scratch, scratch
 from helpers.lab.settings import Settings
 
-__all__ = ["Here", "Scratch", "Settings", "Status", "connect", "down", "preflight", "scratch", "status", "up"]
+__all__ = ["Here", "Scratch", "Settings", "Status", "beside", "connect", "down", "preflight", "scratch", "status", "up"]

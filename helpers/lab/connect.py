@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from helpers import lessons
-from helpers.lab import lifecycle, reset
+from helpers.lab import lifecycle, reset, running
 from helpers.lab.errors import LabError
 from helpers.lab.lifecycle import Status
 from helpers.lab.progress import OnScreen, Reporter, html_table
@@ -60,12 +60,16 @@ def provided_by(status: Status) -> str:
 def connect(*, lesson: str | None = None, report: Reporter | None = None) -> Here:
     """Attach to the lab, starting it if need be, and reset what ``lesson`` (``"04"``) made before.
 
+    With a lesson, what an earlier run of it left running in this process is ended first (:func:`~helpers.lab.beside`).
+
     Raises:
         ConfigurationError: ``LAB_*`` variables contradict each other, or there is no such lesson.
         LabError: A service cannot be used; the message names it and what to do.
     """
     settings = Settings.from_environment()
     chosen = lessons.find(lesson) if lesson is not None else None
+    if chosen is not None:
+        running.end()
     here = attach(settings, report=report or OnScreen())
     if chosen is not None:
         reset.reset(here.status, reset.names(here.ns, chosen, alone=reset.exclusive(settings)))

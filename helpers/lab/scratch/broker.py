@@ -5,7 +5,8 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -100,6 +101,15 @@ class Scratch:
     def thaw(self) -> None:
         """SIGCONT: the broker continues where it was frozen."""
         self._alive.thaw()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Freeze the broker while a ``with`` block runs, however that ends."""
+        self.freeze()
+        try:
+            yield
+        finally:
+            self.thaw()
 
     @property
     def pid(self) -> int:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,11 @@ def test_a_scratch_broker_keeps_its_port_and_goes_without_a_trace(program: str) 
         broker.freeze()
     broker.start()
     assert broker.mqtt.address == address
+    process = psutil.Process(broker.pid)
+    with suppress(KeyboardInterrupt), broker.frozen():
+        assert process.status() == psutil.STATUS_STOPPED
+        raise KeyboardInterrupt
+    assert process.status() != psutil.STATUS_STOPPED
     broker.close()
     assert not folder.exists()
     assert PROGRAMS[program].title
