@@ -223,7 +223,7 @@ def links(lesson: Lesson) -> Iterator[str]:
 
 def imports(lesson: Lesson) -> Iterator[str]:
     """The standard library, what ``pyproject.toml`` lists, and ``helpers``: nothing a learner would have to install."""
-    written = re.findall(r"^%%writefile .*?(\w+)\.py$", "\n".join(cell.source for cell in lesson.cells), re.MULTILINE)
+    written = re.findall(r"^%%writefile .*?(\w+)\.py\"$", "\n".join(cell.source for cell in lesson.cells), re.MULTILINE)
     allowed = {*sys.stdlib_module_names, "helpers", *distributions(), *written}
     for name in imported(lesson):
         if name.split(".")[0] not in allowed:
@@ -237,7 +237,8 @@ def imports(lesson: Lesson) -> Iterator[str]:
 def plain_python(lesson: Lesson) -> Iterator[str]:
     """No ``%`` magics and no ``!`` shell lines: they differ between machines, and tools cannot read them.
 
-    ``%%writefile FILE`` may stand over a program that the lesson runs beside the kernel; the program is read as one.
+    ``%%writefile "FILE"`` may stand over a program that the lesson runs beside the kernel; the program is read as one.
+    Without the quotes it fails where the folder's name has a space.
     """
     for cell in lesson.cells:
         if cell.cell_type == "code":
@@ -290,7 +291,7 @@ def broken_links(markdown: str, folder: Path) -> Iterator[str]:
 def program(code: str) -> str:
     """The program that a ``%%writefile`` cell writes; empty for any other cell."""
     first, _, rest = code.partition("\n")
-    return rest if re.fullmatch(r"%%writefile \S+\.py", first) else ""
+    return rest if re.fullmatch(r'%%writefile "[^"]+\.py"', first) else ""
 
 
 def parsed(code: str) -> ast.Module:

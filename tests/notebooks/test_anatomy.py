@@ -82,8 +82,9 @@ SPOILT: list[tuple[Any, Callable[[Any], None]]] = [
     (anatomy.imports, append("from helpers import bridge")),
     (anatomy.imports, replace("solution-1", "Path(", "import flask\n\nPath(")),
     (anatomy.plain_python, append("!ls")),
-    (anatomy.plain_python, append("%%writefile a.py\n!ls")),
-    (anatomy.imports, append("%%writefile a.py\nimport requests_toolbelt")),
+    (anatomy.plain_python, append('%%writefile "a.py"\n!ls')),
+    (anatomy.plain_python, append("%%writefile a.py\nimport json")),
+    (anatomy.imports, append('%%writefile "a.py"\nimport requests_toolbelt')),
     (anatomy.plain_python, append("%time 1 + 1")),
     (anatomy.linted, append("x = [1,2]")),
     (anatomy.linted, append("import os")),
@@ -105,8 +106,10 @@ def test_a_rule_refuses_a_spoilt_lesson(rule: Any, spoil: Callable[[Any], None])
 
 def test_a_cell_may_store_a_program_and_a_later_one_import_it() -> None:
     notebook = sample.notebook()
-    notebook.cells.insert(2, new_code_cell("%%writefile {programs}/careful.py\nimport json", id="one"))
-    notebook.cells.insert(3, new_code_cell("%%writefile {programs}/complete.py\nfrom careful import Bridge", id="two"))
+    notebook.cells.insert(2, new_code_cell('%%writefile "{programs}/careful.py"\nimport json', id="one"))
+    notebook.cells.insert(
+        3, new_code_cell('%%writefile "{programs}/complete.py"\nfrom careful import Bridge', id="two")
+    )
     lesson = sample.lesson(notebook)
     assert list(anatomy.plain_python(lesson)) == []
     assert list(anatomy.imports(lesson)) == []
