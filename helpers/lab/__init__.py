@@ -8,8 +8,8 @@ The ``lab`` command uses the rest.
 from helpers.lab.connect import Here, connect
 from helpers.lab.doctor import preflight
 from helpers.lab.lifecycle import Status, down, status, up
-from helpers.lab.running import beside
 from helpers.lab.scratch.broker import Scratch, scratch
 from helpers.lab.settings import Settings
+from helpers.running import beside
 
 __all__ = ["Here", "Scratch", "Settings", "Status", "beside", "connect", "down", "preflight", "scratch", "status", "up"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from helpers import lessons
-from helpers.lab import lifecycle, reset, running
+from helpers import lessons, running
+from helpers.lab import lifecycle, reset
 from helpers.lab.errors import LabError
 from helpers.lab.lifecycle import Status
 from helpers.lab.progress import OnScreen, Reporter, html_table
@@ -68,10 +68,9 @@ def connect(*, lesson: str | None = None, report: Reporter | None = None) -> Her
     """
     settings = Settings.from_environment()
     chosen = lessons.find(lesson) if lesson is not None else None
-    if chosen is not None:
-        running.end()
     here = attach(settings, report=report or OnScreen())
     if chosen is not None:
+        running.end()
         reset.reset(here.status, reset.names(here.ns, chosen, alone=reset.exclusive(settings)))
     return here
 
@@ -88,11 +87,8 @@ def attach(settings: Settings, *, report: Reporter) -> Here:
     for each in statuses:
         if each.service.required and not each.ready:
             address = f" at {each.endpoint.address}" if each.endpoint else ""
-            remedy = _REMEDIES.get(each.provider, _REMEDY)
-            raise LabError(
-                f"{each.service.title}{address} cannot be used: {each.problem}.",
-                remedy=remedy.format(name=each.service.name, variables=each.service.prefix),
-            )
+            remedy = _REMEDIES.get(each.provider, _REMEDY).format(name=each.service.name, variables=each.service.prefix)
+            raise LabError(f"{each.service.title}{address} cannot be used: {each.problem}.", remedy=remedy)
     endpoints: dict[str, Any] = {each.service.name: each.endpoint for each in statuses if each.ready}
     return Here(
         ns=settings.ns,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from helpers.lab import running
+from helpers import running
 
 
 @pytest.fixture(autouse=True)
