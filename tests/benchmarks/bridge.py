@@ -360,7 +360,7 @@ def main() -> None:
     chosen[1:1] = [other_checkout(each) for each in options.against]
     with (
         tempfile.TemporaryDirectory() as folder,
-        lab.scratch("mqtt", provider="mosquitto") as mqtt,
+        lab.scratch("mqtt", provider="mosquitto", autosave_interval=1800) as mqtt,  # its default
         lab.scratch("kafka") as kafka,
         Arena(mqtt, kafka, Path(folder)) as arena,
     ):
