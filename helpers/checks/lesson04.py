@@ -25,7 +25,7 @@ def exercise_1(recorder: Recorder) -> Result:
     if partitions != _PARTITIONS:
         return not_yet(
             f"{name} has {partitions} partition{'s' if partitions > 1 else ''}.",
-            "Delete it with admin.delete_topics([...]) and create it again: partitions can be added, never removed.",
+            "Partitions can be added, never removed. create() makes the topic anew: run your cell again, corrected.",
         )
     kept = int(brokers.topic_settings(recorder.here, _REFUELLING)["retention.ms"])
     if kept != _DAY_MS:
@@ -59,7 +59,7 @@ def _ordered(records: list[Any]) -> Result:  # noqa: PLR0911 - one answer for ea
     if torn:
         return not_yet(
             f"The readings of {torn[0]} are spread over {len(places[torn[0]])} partitions: their order is lost.",
-            "Equal keys go to the same partition. Records cannot be moved later: delete the topic and begin again.",
+            "Equal keys go to the same partition. Records cannot be moved later: create() makes the topic anew.",
         )
     if any(record.key() is None for record in records):
         return not_yet("Some records have no key.", "What must stay in order? That is the key.")
@@ -67,7 +67,7 @@ def _ordered(records: list[Any]) -> Result:  # noqa: PLR0911 - one answer for ea
     if wrong:
         return not_yet(
             f"The readings of {wrong[0]} were not written in the order of their seq.",
-            "Were they written twice? Delete the topic and begin again.",
+            "Were they written twice? create() makes the topic anew.",
         )
     if sum(map(len, numbers.values())) < _READINGS:
         return not_yet(f"{len(records)} of {_READINGS} readings arrived.", "Did flush() return 0?")
@@ -82,7 +82,7 @@ def exercise_2(recorder: Recorder) -> Result:
         if header(record, "shift") == "late":
             wanted.setdefault(record.partition(), record.offset())
     if not wanted:
-        return not_yet(f"The topic {ns}{_PRACTICE} is empty.", "Run the cell above the exercise first.")
+        return not_yet(f"The topic {ns}{_PRACTICE} is empty.", "two_shifts() fills it: run the exercise cell.")
     places = brokers.committed(recorder.here, _ANALYSTS)
     committed = {partition: places.get((f"{ns}{_PRACTICE}", partition), -1) for partition in wanted}
     if all(offset < 0 for offset in committed.values()):
@@ -118,7 +118,7 @@ def exercise_3(recorder: Recorder) -> Result:  # noqa: PLR0911 - one answer for 
         for seq in set(range(min(numbers), max(numbers))) - numbers
     }
     if not wanted:
-        return not_yet(f"The topic {ns}{_GAPS} is empty.", "Run the cell above the exercise first.")
+        return not_yet(f"The topic {ns}{_GAPS} is empty.", "with_gaps() fills it: run the exercise cell.")
     if _MISSING not in brokers.topics(recorder.here):
         return not_yet(f"There is no topic {ns}{_MISSING}.", "A Kafka topic must be created before you produce to it.")
     found: list[tuple[str, int]] = []
@@ -137,7 +137,7 @@ def exercise_3(recorder: Recorder) -> Result:  # noqa: PLR0911 - one answer for 
     if too_many := sorted(set(found) - wanted):
         return not_yet(
             f"{too_many[0][0]} seq {too_many[0][1]} is reported missing, but it is there.",
-            "Compare each generator's numbers with range(first, last + 1). To begin again, delete the topic.",
+            "Compare each generator's numbers with range(first, last + 1), and let create() make the topic anew.",
         )
     if too_few := wanted - set(found):
         return not_yet(
@@ -147,7 +147,7 @@ def exercise_3(recorder: Recorder) -> Result:  # noqa: PLR0911 - one answer for 
     if len(found) > len(wanted):
         return not_yet(
             "Some missing readings are reported twice.",
-            "Delete the topic with admin.delete_topics([...]), and begin again.",
+            "Report each once, and let create() make the topic anew.",
         )
     return done(f"All {len(wanted)} missing readings are reported, and no others.")
 

@@ -81,7 +81,7 @@ def _under_contract(registry: SchemaRegistryClient, subject: str, record: Messag
     if len(value) < _FRAME or value[0] != 0:
         return not_yet(
             f"{place} begins with {value[:8]!r}, not with the magic byte.",
-            "Let JSONSerializer make the value. To start again, run the first cell, then this exercise.",
+            "Let JSONSerializer make the value. To start again, run the exercise cell: start_over() is in it.",
         )
     ids = {registry.get_version(subject, version).schema_id for version in registry.get_versions(subject)}
     if struct.unpack(">bI", value[:_FRAME])[1] not in ids:
@@ -132,7 +132,7 @@ def _dead_letters(bad: list[tuple[Any, Any]], letters: list[Any]) -> Result | No
             f"The dead letter at offset {strange.offset()}, {(strange.value() or b'')[:24]!r} …, is a readable record, "
             "or its bytes were changed.",
             "Dead-letter only what the deserializer rejects, and pass value() on unchanged. "
-            "To start again, run the first cell, then this exercise.",
+            "To start again, run the exercise cell: fill_mixed() is in it.",
         )
     if missing := [value for key, value in bad if (key, value) not in found]:
         return not_yet(
@@ -175,7 +175,7 @@ def _contract(registry: SchemaRegistryClient, subject: str, *, minimum: int) -> 
         return not_yet(
             f"The compatibility of {subject} is {level or 'not set'}.",
             'Set it for the subject: set_compatibility(subject, "BACKWARD"). '
-            "If a schema was registered that BACKWARD would have rejected, start again from the first cell.",
+            "If BACKWARD would have rejected what is registered, first_version() in the exercise cell starts again.",
         )
     schema = json.loads(registry.get_latest_version(subject).schema.schema_str or "{}")
     missing = _FIELDS - set(schema.get("required", [])) | _FIELDS - set(schema.get("properties", {}))

@@ -31,12 +31,13 @@ def exercise_1(recorder: Recorder) -> Result:
     partitions = _partitions(recorder, "workshop-readings", wanted=4)
     if not partitions:
         return not_yet(
-            "There is no topic workshop-readings.", "Run the cell that creates it, then change the topic in place."
+            "There is no topic workshop-readings.",
+            "begin_workshop() creates it. Then change it in place.",
         )
     if not recorder.kafka_records("workshop-readings"):
         return not_yet(
             "workshop-readings is empty: its records are gone.",
-            "Change the topic in place. To start again, run the first cell and the one that creates the topic.",
+            "Change the topic in place. begin_workshop() in the exercise cell makes it again.",
         )
     if partitions != 4:  # noqa: PLR2004 - as the exercise says
         return not_yet(
@@ -69,7 +70,7 @@ def exercise_2(recorder: Recorder) -> Result:
     if strangers := sorted(each.removeprefix(ns) for each in committed if not each.startswith(f"{ns}yards-")):
         return not_yet(
             f"The group has also read {', '.join(strangers)}.",
-            "Write out every character that the names must begin with. To start again, run the first cell.",
+            "Write out every character that the names must begin with. begin_yards() starts again.",
         )
     names = sorted(each for each in brokers.topics(recorder.here) if each.startswith("yards-"))
     for name in names:

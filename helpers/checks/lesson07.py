@@ -45,7 +45,7 @@ def exercise_1(recorder: Recorder) -> Result:
     if left is None:
         return not_yet(
             f"The MQTT broker no longer has a session for the client {_FILLED}.",
-            "Connect with clean_start=False and persistent(), or the broker ends the session. Run the lesson again.",
+            "Connect with clean_start=False and persistent(), or the session ends. fill_session() starts again.",
         )
     if left:
         return not_yet(
@@ -75,13 +75,13 @@ def exercise_2(recorder: Recorder) -> Result:
             f"{len(missing)} readings are missing, for example number {seq} of {generator}.",
             "G-002 was restarted, and its numbers began again at 1. What else is in the headers?"
             if all(name and name[0] == "G-002" for name in missing)
-            else "Read on until poll(3) returns None, and flush the producer.",
+            else "Read up to the end offsets of bridge-twice, and flush the producer.",
         )
     if repeated := [name for name, times in found.items() if times > 1]:
         return not_yet(
             f"{len(repeated)} readings are there more than once.",
-            "Generator, boot and seq together identify a reading. An earlier attempt counts too: to start again, run "
-            "the cell that fills bridge-twice, which creates both topics afresh.",
+            "Generator, boot and seq together identify a reading. An earlier attempt counts too: write_twice() in the "
+            "exercise cell starts again.",
         )
     pairs = [(name[0], name) for name in map(_name, stored) if name]
     if problem := _in_order(pairs, [(name[0], name) for name in wanted if name], _ONCE):

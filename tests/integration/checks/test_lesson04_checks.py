@@ -55,7 +55,7 @@ def test_exercise_1_turns_down(watch: Watch, how: dict[str, Any], reason: str, h
     [
         ([], "flush()"),
         (READINGS[:60], "flush()"),
-        (READINGS[::-1], "begin again"),
+        (READINGS[::-1], "written twice"),
         (READINGS * 2, "written twice"),
     ],
 )
@@ -82,7 +82,7 @@ def practice(watch: Watch) -> dict[int, int]:
 
 
 def test_a_group_set_back_to_the_late_shift_is_what_exercise_2_wants(watch: Watch) -> None:
-    assert "Run the cell above" in lesson04.exercise_2(watch).hint
+    assert "run the exercise cell" in lesson04.exercise_2(watch).hint
     first = practice(watch)
     assert "committed nothing" in lesson04.exercise_2(watch).reason
     commit(watch, "log-analysts", "log-practice", first)
@@ -122,7 +122,7 @@ def report(watch: Watch, found: Iterable[tuple[str | None, Any]]) -> None:
 
 
 def test_the_missing_readings_are_what_exercise_3_wants(watch: Watch) -> None:
-    assert "Run the cell above" in lesson04.exercise_3(watch).hint
+    assert "run the exercise cell" in lesson04.exercise_3(watch).hint
     with_gaps(watch)
     assert "must be created" in lesson04.exercise_3(watch).hint
     report(watch, MISSING)
