@@ -26,17 +26,9 @@ from paho.mqtt.properties import Properties
 
 from helpers.bridge import Bridge, BridgeConfig, BridgeError
 from helpers.topics import TopicMapping
+from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = 90.0  # a busy machine is slow, not wrong
-
-
-def wait_until(condition: Callable[[], object], what: str, timeout: float = PATIENCE) -> None:
-    """Wait for ``condition``; fail by saying ``what`` did not come about."""
-    ends = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < ends, f"{what}: not within {timeout:.0f} s"
-        time.sleep(0.02)
 
 
 class Devices:

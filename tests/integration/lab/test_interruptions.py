@@ -31,6 +31,7 @@ from helpers.lab.services import mqtt
 from helpers.lab.services.base import Names
 from helpers.lab.services.mqtt import MQTT
 from helpers.lab.services.table import SERVICES
+from tests.waiting import wait_until
 
 LAB = str(Path(sys.executable).with_name("lab"))
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="by design: signals are a POSIX idea")
@@ -91,10 +92,7 @@ def test_ctrl_c_ends_a_simulation_and_tells_the_count(lab_env: dict[str, str], u
 def test_an_interrupted_up_forgets_nothing(own_env: dict[str, str], own: lab.Settings, how: signal.Signals) -> None:
     with begun(own_env, "up") as running:
         read_until(running.stdout, "Starting")
-        deadline = time.monotonic() + 60
-        while not started_here(own.home):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: started_here(own.home))
         running.send_signal(how)
         rest, _ = running.communicate(timeout=120)
     if how == signal.SIGINT:
@@ -118,11 +116,8 @@ def test_a_scratch_broker_of_a_killed_kernel_is_ended(lab_env: dict[str, str]) -
         kernel.kill()
     assert psutil.pid_exists(pid), "nobody was told"
     mine.close()
-    deadline = time.monotonic() + 20  # another test's sweep may have come first, and still be at it
-    with lab.scratch("mqtt"):
-        while psutil.pid_exists(pid):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+    with lab.scratch("mqtt"):  # another test's sweep may have come first, and still be at it
+        wait_until(lambda: not psutil.pid_exists(pid))
 
 
 def test_a_service_that_fails_does_not_make_the_lab_forget_the_others(
@@ -193,10 +188,7 @@ def test_reset_ends_the_sessions_that_a_lesson_left(here: Any, unique: Callable[
     client = mqtt.client(here.mqtt, name)
     client.on_connect = lambda _c, _d, flags, *_: answers.append(flags.session_present)
     with mqtt.connected(client, here.mqtt, clean_start=False, properties=for_an_hour):
-        deadline = time.monotonic() + 30
-        while not answers:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: answers)
     assert answers == [False]
     names = Names(owned=lambda _: False, filters=[f"{name}/#"], sessions=[name])
     assert MQTT.reset(here.mqtt, names)["sessions"] == 1

@@ -27,6 +27,7 @@ from helpers.lab.lifecycle import Status
 from helpers.lab.runtime import launch, processes
 from helpers.lab.runtime.program import Instance, on_path
 from helpers.lab.services.table import PROGRAMS, SERVICES
+from tests.waiting import wait_until
 
 MQTT = ["mqtt"]
 LAB = str(Path(sys.executable).with_name("lab"))
@@ -218,9 +219,9 @@ def test_a_scratch_broker_keeps_its_port_and_goes_without_a_trace(program: str) 
     assert broker.mqtt.address == address
     process = psutil.Process(broker.pid)
     with suppress(KeyboardInterrupt), broker.frozen():
-        assert process.status() == psutil.STATUS_STOPPED
+        wait_until(lambda: process.status() == psutil.STATUS_STOPPED)
         raise KeyboardInterrupt
-    assert process.status() != psutil.STATUS_STOPPED
+    wait_until(lambda: process.status() != psutil.STATUS_STOPPED)
     broker.close()
     assert not folder.exists()
     assert PROGRAMS[program].title

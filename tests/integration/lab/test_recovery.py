@@ -22,6 +22,7 @@ from helpers.lab.lifecycle import Status
 from helpers.lab.runtime import artifacts
 from helpers.lab.runtime.program import on_path
 from helpers.lab.services.base import Service
+from tests.waiting import wait_until
 
 MQTT = ["mqtt"]
 
@@ -128,18 +129,12 @@ def test_a_mosquitto_that_is_killed_keeps_what_it_wrote_seconds_ago(unique: Call
             client.loop_start()
             return client, flags
 
-        def eventually(holds: Callable[[], bool]) -> None:
-            deadline = time.monotonic() + 60
-            while not holds():
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-
         away, flags = connected(name, clean=False)  # Mosquitto 2.0.11 forgets sessions that began clean
-        eventually(lambda: bool(flags))
+        wait_until(lambda: bool(flags))
         granted: list[int] = []
         away.on_subscribe = lambda *_: granted.append(1)
         away.subscribe(topic, qos=1)
-        eventually(lambda: bool(granted))
+        wait_until(lambda: bool(granted))
         away.disconnect()
         away.loop_stop()
         publisher, _ = connected(unique("publisher"), clean=True)
@@ -149,12 +144,12 @@ def test_a_mosquitto_that_is_killed_keeps_what_it_wrote_seconds_ago(unique: Call
         publisher.loop_stop()
         acknowledged = time.time()
         written = broker.log.parent / "data" / "mosquitto.db"
-        eventually(lambda: written.exists() and written.stat().st_mtime > acknowledged)
+        wait_until(lambda: written.exists() and written.stat().st_mtime > acknowledged)
         broker.kill()
         broker.start()
         back, flags = connected(name, clean=False)
-        eventually(lambda: bool(flags))
+        wait_until(lambda: bool(flags))
         assert flags[0].session_present
-        eventually(lambda: sorted(arrived) == list(range(sent)))
+        wait_until(lambda: sorted(arrived) == list(range(sent)))
         back.disconnect()
         back.loop_stop()

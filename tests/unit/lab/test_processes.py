@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -15,6 +15,7 @@ import pytest
 
 from helpers.lab.runtime.processes import Process, start, started_in, tail
 from helpers.lab.scratch import broker
+from tests.waiting import wait_until
 
 SLEEP = [sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)"]
 STUBBORN = [
@@ -38,15 +39,8 @@ def sleeper(log: Path) -> Iterator[Process]:
 
 def begin(command: list[str], log: Path) -> Process:
     process = start(command, log=log, folder=log.parent)
-    eventually(lambda: b"here" in log.read_bytes())
+    wait_until(lambda: b"here" in log.read_bytes())
     return process
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_process_lives_until_it_is_ended(sleeper: Process) -> None:
@@ -59,13 +53,13 @@ def test_a_process_lives_until_it_is_ended(sleeper: Process) -> None:
 
 def test_the_exit_code_of_what_ended_by_itself_is_known(log: Path) -> None:
     process = begin([sys.executable, "-c", "print('here'); raise SystemExit(7)"], log)
-    eventually(lambda: not process.alive())
+    wait_until(lambda: not process.alive())
     assert process.exit_code() == 7
 
 
 def test_a_killed_child_is_not_a_zombie_that_looks_alive(sleeper: Process) -> None:
     psutil.Process(sleeper.pid).kill()
-    eventually(lambda: not sleeper.alive())
+    wait_until(lambda: not sleeper.alive())
 
 
 def test_what_will_not_end_is_killed(log: Path) -> None:
@@ -95,10 +89,10 @@ def test_a_broker_is_out_of_reach_of_this_terminal(sleeper: Process) -> None:
 
 def test_a_frozen_process_lives_and_goes_on(sleeper: Process) -> None:
     sleeper.freeze()
-    eventually(lambda: psutil.Process(sleeper.pid).status() == psutil.STATUS_STOPPED)
+    wait_until(lambda: psutil.Process(sleeper.pid).status() == psutil.STATUS_STOPPED)
     assert sleeper.alive()
     sleeper.thaw()
-    eventually(lambda: psutil.Process(sleeper.pid).status() != psutil.STATUS_STOPPED)
+    wait_until(lambda: psutil.Process(sleeper.pid).status() != psutil.STATUS_STOPPED)
 
 
 def test_what_was_started_in_a_folder_is_found_without_a_note(sleeper: Process, log: Path, tmp_path: Path) -> None:
