@@ -18,6 +18,7 @@ RUN = "tests/integration/test_docs.py"
 _UPDATES = "tests/integration/test_docs.py, in its last test"
 _OFFLINE = "tests/integration/test_offline.py"
 _COMPOSE = "tests/compose"
+_COMMAND = "tests/integration/lab/test_command.py"
 _BRIDGE = "tests/integration/bridge/test_command_line.py"
 _SHARING = "tests/integration/lab/test_sharing.py"
 _UNIT = "tests/unit"
@@ -57,7 +58,7 @@ TESTED = {
     "lab leave": RUN,
     "lab prefetch": RUN,
     "lab prefetch --to DIR": RUN,
-    "lab prefetch --from DIR": RUN,
+    "lab prefetch --from DIR": _COMMAND,
     # On the job
     'lab bridge --from "acme/{device}/readings" --to acme-readings --make-topics': _BRIDGE,
     'lab simulate --size 200 --rate 1000 --topic "acme/{device}/readings"': _BRIDGE,
@@ -107,9 +108,9 @@ TESTED = {
     "docker compose down --volumes": _COMPOSE,
     # For contributors
     "uv run COMMAND": "not run: COMMAND stands for any of the others",
-    "uv run pytest -n 2": _CI,
-    'uv run pytest -n 2 --mqtt embedded -m "mqtt and not slow"': _CI,
-    "uv run pytest -n 2 -m slow": _CI,
+    "uv run pytest -n 3": _CI,
+    'uv run pytest -n 3 --mqtt embedded -m "mqtt and not slow"': _CI,
+    "uv run pytest -n 3 -m slow": _CI,
     "uv run pytest --again tests/notebooks -k 02": _CI,
     "uv run pytest --nbmake --nbmake-timeout=60 notebooks": ".github/workflows/ci.yml",
     "uv run --group browser pytest tests/browser": _CI,
