@@ -18,6 +18,9 @@ from helpers import lab
 from helpers.paths import ROOT
 from tests import docs
 
+# The pages mean the lab as a whole; what differs between MQTT brokers is tested elsewhere.
+pytestmark = pytest.mark.without_mqtt
+
 FIRST = "00_start_here.ipynb"
 # What a command says when it worked. Those that are not listed only have to end with 0.
 SAYS = {
