@@ -232,11 +232,15 @@ class Bench:
         return f"{self.name}-dead"
 
     def make_topics(self, partitions: int = 3, **settings: str) -> Self:
-        admin = AdminClient(dict(self.kafka.kafka))
-        topics = [NewTopic(self.topic, partitions, 1, config=settings), NewTopic(self.dead, 1, 1)]
-        for future in admin.create_topics(topics).values():
-            future.result(PATIENCE)
+        self.create(NewTopic(self.topic, partitions, 1, config=settings), NewTopic(self.dead, 1, 1))
         return self
+
+    def create(self, *topics: NewTopic) -> None:
+        """Create Kafka topics, and wait until the broker lists them: a client may ask sooner than that."""
+        admin = AdminClient(dict(self.kafka.kafka))
+        for future in admin.create_topics([*topics]).values():
+            future.result(PATIENCE)
+        wait_until(lambda: {each.topic for each in topics} <= set(admin.list_topics(timeout=PATIENCE).topics))
 
     def settings(self, **changes: Any) -> dict[str, Any]:
         """Return a bridge's settings as plain JSON, for ``Program``."""

@@ -24,7 +24,6 @@ from helpers import lab
 from helpers.bridge import Bridge, BridgeError
 from helpers.bridge.connection import Connection
 from helpers.bridge.forward import Forward
-from helpers.sink.cluster import make_topics
 from tests.integration.bridge.support import Bench, Program, ends_by_itself, records, wait_until
 
 POISON = {
@@ -98,7 +97,7 @@ def test_a_dead_letter_topic_that_goes_away_ends_the_bridge_and_nothing_is_ackno
         devices.publish(5, poison=lambda index: index == 0)
         devices.settle()
     assert bridge.snapshot().counts.acked == 1, "neither the poison nor what came after it"
-    admin.create_topics([NewTopic(bench.dead, 1, 1)])[bench.dead].result(30)
+    bench.create(NewTopic(bench.dead, 1, 1))
     with Bridge(bench.config(serializer="json")) as bridge:
         wait_until(lambda: bridge.snapshot().counts.acked == 5, "all of it comes again")
         assert bridge.snapshot().counts.dead_lettered == 1
@@ -228,8 +227,7 @@ def test_what_is_too_large_for_kafka_becomes_a_truncated_dead_letter(bench: Benc
 def test_a_topic_with_a_small_limit_takes_what_fits(bench: Bench) -> None:
     name = f"{bench.name}-small"
     settings = {"max.message.bytes": "5000"}
-    admin = AdminClient(dict(bench.kafka.kafka))
-    admin.create_topics([NewTopic(name, 1, 1, config=settings)])[name].result(30)
+    bench.create(NewTopic(name, 1, 1, config=settings))
     routes = [{"pattern": f"{bench.name}/{{device}}/readings", "topic": name, "key": "{device}"}]
     devices = bench.devices()
     with Bridge(bench.config(routes=routes)) as bridge:
@@ -330,11 +328,8 @@ def test_a_flood_of_tiny_messages_stays_within_the_budget_of_bytes(bench: Bench)
 
 def test_a_time_that_kafka_refuses_does_not_cost_the_batch(bench: Bench) -> None:
     """Kafka refuses the whole batch for one time that the topic does not allow."""
-    admin = AdminClient(dict(bench.kafka.kafka))
     name = f"{bench.name}-strict"
-    settings = {"message.timestamp.before.max.ms": "60000"}
-    admin.create_topics([NewTopic(name, 1, 1, config=settings)])[name].result(30)
-    make_topics(dict(bench.kafka.kafka), (name,), 1)  # waits
+    bench.create(NewTopic(name, 1, 1, config={"message.timestamp.before.max.ms": "60000"}))
     routes = [{"pattern": f"{bench.name}/{{device}}/readings", "topic": name, "key": "{device}"}]
     kafka = {**bench.kafka.kafka, "linger.ms": 200}  # one batch
     old = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
