@@ -135,7 +135,7 @@ def test_the_missing_readings_are_what_exercise_3_wants(watch: Watch) -> None:
         ([], "is empty", "flush()"),
         (sorted(MISSING)[1:], "Of 3 missing readings, 2", "more than one generator"),
         ([*MISSING, ("G-001", 21)], "G-001 seq 21 is reported missing", "range(first, last + 1)"),
-        ([*MISSING, *MISSING], "reported twice", "delete_topics"),
+        ([*MISSING, *MISSING], "reported twice", "anew"),
         ([(None, 4)], "not a generator and a number", "key=generator"),
         ([("G-002", "four")], "not a generator and a number", "value=str(seq)"),
     ],
