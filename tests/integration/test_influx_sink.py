@@ -34,6 +34,7 @@ from helpers.lab.runtime.ports import any_free
 from helpers.lab.runtime.program import on_path
 from helpers.lab.services.influxdb import InfluxEndpoint
 from helpers.paths import DATA, ROOT
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.without_mqtt
 
@@ -216,12 +217,6 @@ class Sink:
             return False
         return True
 
-    def await_(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + WITHIN
-        while not condition():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-
 
 @pytest.fixture(params=[1, 2], ids=["version-1", "version-2"])
 def influxdb(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
@@ -256,7 +251,7 @@ def sink(here: Any, influxdb: Any, unique: Callable[[str], str]) -> Iterator[Sin
     assert producer.flush(30) == 0
     made = Sink(here, influxdb, topic, topic, len(readings))
     made.make_database()
-    made.await_(made.coordinated)
+    wait_until(made.coordinated, "a coordinator", WITHIN)
     try:
         yield made
     finally:
@@ -282,7 +277,7 @@ def test_an_undisturbed_sink_writes_each_reading_once(sink: Sink) -> None:
 def test_a_sink_killed_again_and_again_loses_nothing_and_doubles_nothing(sink: Sink) -> None:
     for share in (0.2, 0.4, 0.6):
         process = sink.start()
-        sink.await_(lambda share=share: sink.points() > share * sink.readings)  # type: ignore[misc]
+        wait_until(lambda share=share: sink.points() > share * sink.readings, "points", WITHIN)  # type: ignore[misc]
         process.kill()
         process.communicate()
         assert sink.committed() < records(sink)
@@ -293,7 +288,7 @@ def test_a_sink_killed_again_and_again_loses_nothing_and_doubles_nothing(sink: S
 def test_a_sink_killed_while_a_write_has_no_answer_writes_that_batch_again(sink: Sink) -> None:
     """InfluxDB hangs with the batch in its hands; the program dies; InfluxDB wakes up and stores what it was sent."""
     process = sink.start()
-    sink.await_(lambda: sink.points() > 0.3 * sink.readings)
+    wait_until(lambda: sink.points() > 0.3 * sink.readings, "points", WITHIN)
     sink.influxdb.freeze()
     time.sleep(1)  # the program is now waiting for the answer to a write
     process.kill()
@@ -308,7 +303,7 @@ def test_a_sink_killed_while_a_write_has_no_answer_writes_that_batch_again(sink:
 def test_an_influxdb_that_dies_leaves_the_offsets_where_they_were(sink: Sink) -> None:
     """No acknowledgement, no commit: what the group has committed is in InfluxDB when it is back."""
     process = sink.start()
-    sink.await_(lambda: sink.points() > 0.3 * sink.readings)
+    wait_until(lambda: sink.points() > 0.3 * sink.readings, "points", WITHIN)
     sink.influxdb.kill()
     _, errors = process.communicate(timeout=WITHIN)
     assert process.returncode
