@@ -1,0 +1,103 @@
+"""Every exercise, answered wrong and right in many ways: each wrong answer gets the hint for its cause, no other.
+
+The right answer is accepted after each wrong one, and the wrong one is refused after a right one: a check speaks of the
+latest attempt.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from helpers.paths import ROOT
+from tests.notebooks import sample
+from tests.notebooks.anatomy import Lesson, lessons, parsed
+from tests.notebooks.bank import Exercise, Wrong, attempts, bank, exercise_cells, mutants, problems, text
+
+# Lessons that have no bank yet. A lesson leaves this list and never enters it: a new lesson comes with its bank.
+WITHOUT = {"00", "01", "02", "03", "04", "05", "06", "07", "08", "09"}
+
+BANKS = {lesson: found for lesson in lessons() if (found := bank(lesson.number))}
+EACH_BANK = pytest.mark.parametrize(("lesson", "exercises"), BANKS.items(), ids=[each.path.stem for each in BANKS])
+LEAST_WRONG, LEAST_RIGHT = 6, 2
+
+
+@EACH_BANK
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_each_answer_gets_what_it_deserves(lesson: Lesson, exercises: list[Exercise], lab_env: dict[str, str]) -> None:
+    tried = attempts(lesson, exercises, lab_env)
+
+    found = problems(tried)
+    assert not found, "\n".join(found)
+    assert [what for what, mutant in mutants(tried) if not problems(mutant)] == []
+
+
+@EACH_BANK
+def test_a_bank_is_complete(lesson: Lesson, exercises: list[Exercise]) -> None:
+    assert [each.cell for each in exercises] == [cell.id for cell in exercise_cells(lesson)]
+    for exercise in exercises:
+        assert exercise.misconception.endswith("."), f"{exercise.cell}: a misconception is a sentence"
+        assert len(exercise.wrong) >= LEAST_WRONG, exercise.cell
+        assert len(exercise.right) >= LEAST_RIGHT, exercise.cell
+        assert set(exercise.needs) <= {cell.id for cell in lesson.cells}
+        answers = [{}, *exercise.right.values(), *(each.answer for each in exercise.wrong)]
+        trees = Counter(ast.dump(parsed(text(lesson, exercise, each))) for each in answers)
+        assert max(trees.values()) == 1, f"{exercise.cell}: two answers are the same"
+
+
+def test_every_lesson_has_a_bank_or_waits_for_one() -> None:
+    assert {lesson.number for lesson in lessons()} - {lesson.number for lesson in BANKS} == WITHOUT
+
+
+# The sample's first exercise, whose check is replaced by one with two hints.
+CHECK = """\
+(
+    done("The file is there.")
+    if Path("done-1").exists()
+    else not_yet("There is no file.", "Make one." if not list(Path().glob("*-1")) else "Look at the name.")
+)"""
+BEGIN = "for old in Path().glob('*-1'):\n    old.unlink()\n"
+SAMPLE = Exercise(
+    cell="exercise-1",
+    misconception="A file appears when it is named.",
+    wrong=[
+        Wrong("nothing is made", "Make one", BEGIN + 'Path("done-1")'),
+        Wrong("another name", "Look at the name", BEGIN + 'Path("dome-1").touch()'),
+    ],
+    right={"written": 'Path("done-1").write_text("")'},
+)
+
+
+def tried(folder: Path, check: str = CHECK) -> list[str]:
+    """The problems with the sample's answers."""
+    notebook = sample.notebook()
+    next(cell for cell in notebook.cells if cell.id == "check-1").source = check
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return problems(attempts(sample.lesson(notebook), [SAMPLE], env, folder))
+
+
+def test_a_good_check_has_no_problems(tmp_path: Path) -> None:
+    assert tried(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("check", "expected"),
+    [
+        ('done("Well done.")', ["nothing is made: not refused", "another name: not refused"]),
+        ('not_yet("There is no file.", "Make one.")', ["the solution: refused", "another name: “Look at the name” is"]),
+        (
+            CHECK.replace("Make one.", "|").replace("Look at the name.", "Make one.").replace("|", "Look at the name."),
+            ["nothing is made: “Make one” is not in", "another name: “Look at the name” is not in"],
+        ),
+        ("1 / 0", ["the solution: refused with “ZeroDivisionError"]),
+    ],
+    ids=["always passes", "never passes", "hints swapped", "raises"],
+)
+def test_a_bad_check_is_found(tmp_path: Path, check: str, expected: list[str]) -> None:
+    found = "\n".join(tried(tmp_path, check))
+    assert [each for each in expected if f"exercise-1, {each}" not in found] == []
