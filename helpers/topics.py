@@ -19,6 +19,9 @@ from helpers.errors import LessonError
 KAFKA_LEGAL = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 # MQTT 5.0, section 1.5.4: a string is preceded by its length in two bytes.
 MQTT_LONGEST = 65_535
+# MQTT 5.0, 1.5.4: control characters and what Unicode calls non-characters. Mosquitto closes the connection on them.
+_ENDS = "".join(chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF))
+_REFUSED = re.compile(rf"[\0-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef{_ENDS}]")
 _SHARE = re.compile(r"\$share/([^/+#]+)/(.+)", re.DOTALL)
 _NAME = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _WILDCARDS = {"+": "[^/]*", "#": ".*"}
@@ -70,7 +73,7 @@ def refuse_collisions(names: Iterable[str]) -> None:
 
 
 def check_mqtt_topic(name: str) -> str:
-    """Return ``name`` if it is valid in PUBLISH (no wildcard, no NUL, 1 to 65,535 bytes), else raise ``TopicError``."""
+    """Return ``name`` if it is valid in PUBLISH (no wildcard, no control character), else raise ``TopicError``."""
     if "+" in name or "#" in name:
         raise TopicError(
             name, "not a topic to publish to", remedy="+ and # are wildcards, allowed in topic filters only"
@@ -99,13 +102,14 @@ def split_share(topic_filter: str) -> tuple[str | None, str]:
     return found[1], found[2]
 
 
+def is_mqtt_text(text: str) -> bool:
+    """Return whether every MQTT broker takes ``text``: at most 65,535 bytes of UTF-8, without control characters."""
+    return not _REFUSED.search(text) and len(text.encode()) <= MQTT_LONGEST
+
+
 def _check_mqtt_string(name: str) -> str:
-    try:
-        size = len(name.encode())
-    except UnicodeEncodeError:
-        raise TopicError(name, "cannot be written in UTF-8") from None
-    if not 0 < size <= MQTT_LONGEST or "\0" in name:
-        raise TopicError(name, "not a valid MQTT topic", remedy="1 to 65,535 bytes, and no NUL")
+    if not name or not is_mqtt_text(name):
+        raise TopicError(name, "not a valid MQTT topic", remedy="1 to 65,535 bytes, and no control characters")
     return name
 
 

@@ -3,71 +3,58 @@
 from __future__ import annotations
 
 import itertools
-import math
 import time
 from collections import deque
-from typing import cast
 
 import mqtt5
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from mqtt5 import PubAckReasonCode, QoS
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
+from helpers.bridge.commands import Command, publish
 from helpers.bridge.config import CommandsConfig
-from helpers.bridge.connection import Connection, connect_packet, raise_disconnect
-from helpers.bridge.runner import FROM_KAFKA, SHORT_SLICE, SLICE, OnSnapshot, Runner, log
+from helpers.bridge.connection import Connection, RejectedError, raise_disconnect
+from helpers.bridge.runner import SHORT_SLICE, OnSnapshot, Runner, log
 from helpers.errors import BridgeError
 from helpers.sink.cluster import check_topics, raise_if_refused
+from helpers.sink.config import producer_settings
+from helpers.sink.records import fit, shorten
 from helpers.topics import TopicError
 
 _WINDOW = 1_000
 _PACKET_IDS = 65_535
-_DEAD_LETTER_WITHIN = 5.0
-# Answers that blame the message, not the broker's present state.
-_POISON = (
-    PubAckReasonCode.NOT_AUTHORIZED,
-    PubAckReasonCode.TOPIC_NAME_INVALID,
-    PubAckReasonCode.PAYLOAD_FORMAT_INVALID,
-)
-
-
-Headers = list[tuple[str, bytes | None]]
-
-
-class _InFlight:
-    """One record on its way to MQTT."""
-
-    __slots__ = ("done", "place", "record", "since")
-
-    def __init__(self, record: Message) -> None:
-        self.record = record
-        self.place = TopicPartition(record.topic() or "", record.partition() or 0, (record.offset() or 0))
-        self.since = time.monotonic()
-        self.done = False
+# Answers that blame the message; that may do so; and every other one blames the broker's present state.
+_POISON = {"NOT_AUTHORIZED", "TOPIC_NAME_INVALID", "PAYLOAD_FORMAT_INVALID"}
+_UNCLEAR = {"UNSPECIFIED_ERROR", "IMPLEMENTATION_SPECIFIC_ERROR"}
 
 
 class Backward(Runner[CommandsConfig]):
     """One run of the bridge from Kafka to MQTT.
 
-    It needs no session at the MQTT broker: after a reconnect it joins its consumer group again, and so starts at the
-    committed offset, the first command without PUBACK. Commands of one key are thus sent in order, some of them twice.
+    It needs no session at the MQTT broker: a record stays in the window until its PUBACK, over any number of
+    connections, and a new connection begins with those that were under way. So commands of one key are sent in order,
+    some of them twice. If the broker ends a connection, one of the commands under way may be why: then each of them is
+    sent alone, and the one that ends a connection again becomes a dead letter.
     """
 
     def __init__(self, config: CommandsConfig, on_snapshot: OnSnapshot | None = None, every: float = 1.0) -> None:
         super().__init__(config, on_snapshot, every)
         self._consumer: Consumer | None = None
+        self._producer: Producer | None = None  # of dead letters
+        self._largest = 0
+        self._assigned = self._alone = False
         self._packet_ids = itertools.cycle(range(1, _PACKET_IDS + 1))
-        self._window: deque[_InFlight] = deque()
-        self._by_id: dict[int, _InFlight] = {}
+        self._window: deque[Command] = deque()  # read and not committed: some wait, some are sent, some are done
+        self._waiting: deque[Command] = deque()
+        self._sent: dict[int, Command] = {}
 
     def _open(self) -> bool:
         config, own = self._config, {"error_cb": self._kafka_error, "logger": log}
-        try:
-            check_topics({**config.kafka, **own}, config.kafka_topics)
-        except KafkaException as error:
-            self._note_error(error.args[0].str())
-            return False
-        self._consumer = Consumer(config.consumer_settings() | own)
-        return True
+        self._largest = check_topics({**config.kafka, **own}, config.kafka_topics, self._note_error)
+        if self._largest:
+            if config.dead_letter_topic:
+                self._producer = Producer(producer_settings(config.kafka) | {"message.max.bytes": self._largest} | own)
+            self._consumer = Consumer(config.consumer_settings() | own)
+            self._consumer.subscribe([config.route.topic], on_assign=self._assign, on_revoke=self._revoke)
+        return self._largest > 0
 
     def _kafka_error(self, error: KafkaError) -> None:
         self._note_error(error.str())
@@ -77,158 +64,157 @@ class Backward(Runner[CommandsConfig]):
         if self._consumer is not None:
             self._consumer.close()
 
-    def _idle(self, seconds: float) -> None:
-        time.sleep(seconds)
-
     def _in_flight(self) -> tuple[int, int, float | None]:
         try:
             return len(self._window), 0, self._window[0].since
         except IndexError:
             return 0, 0, None
 
-    @property
-    def _kafka(self) -> Consumer:
-        if self._consumer is None:
-            raise BridgeError("The bridge has not reached Kafka yet.")
-        return self._consumer
+    def _assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._assigned = bool(partitions)
 
-    def _connect_packet(self) -> mqtt5.ConnectPacket:
-        return connect_packet(self._config, session_expiry=0)
+    def _revoke(self, *_: object) -> None:
+        """Forget what was read: whichever member gets the partitions begins at the committed offsets."""
+        self._assigned = False
+        for each in (self._window, self._waiting, self._sent):
+            each.clear()
 
     def _run_connection(self, connection: Connection) -> None:
-        consumer, again = self._kafka, self.ready.is_set()
-        self._counts.reconnects += again
-        self._forget()
-        consumer.subscribe([self._config.route.topic], on_revoke=lambda *_: self._forget())
+        self._counts.reconnects += self.ready.is_set()
+        self._waiting.extendleft(reversed(self._sent.values()))
+        self._sent.clear()
+        self._fetch(1)  # even with a full window: the partitions may have gone to another member
+        self._note_ready("waiting for partitions")
         try:
-            self._note_ready()
             while not self.stop.is_set():
                 self._step(connection)
             self._drain(connection)
-        finally:
-            consumer.unsubscribe()
-
-    def _forget(self) -> None:
-        self._window.clear()
-        self._by_id.clear()
+        except RejectedError as error:
+            self._suspect(error)
+            raise
 
     def _step(self, connection: Connection) -> None:
-        room = min(_WINDOW, connection.connack.receive_max) - len(self._window)
-        records = self._kafka.consume(room, 0) if room > 0 else []
-        connection.send(b"".join(self._send(record, connection.connack) for record in records))
+        read = self._fetch(_WINDOW - len(self._window))
+        self.state = "carrying" if self._assigned else "waiting for partitions"
+        self._send(connection)
         # No selector covers both sides: while idle, poll both every few milliseconds.
-        self._take(connection.read(0 if records else SHORT_SLICE))
+        self._take(connection.read(0 if read else SHORT_SLICE))
+        self._commit()
         connection.keep_alive()
         self._report()
 
-    def _send(self, record: Message, connack: mqtt5.ConnAckPacket) -> bytes:
-        """Return the PUBLISH for one record, or nothing if it ends here."""
-        if (error := record.error()) is not None:
-            if error.fatal():
+    def _fetch(self, room: int) -> int:
+        """Read up to ``room`` records into the window, and return their number."""
+        records = self._consumer.consume(room, 0) if self._consumer and room > 0 else []
+        for record in records:
+            if (error := record.error()) is None:
+                self._counts.received += 1
+                self._window.append(Command(record))
+                self._waiting.append(self._window[-1])
+            elif error.fatal():
                 raise BridgeError(f"Kafka: {error.str()}")
-            self._note_error(error.str())
-            return b""
-        sent = _InFlight(record)
-        self._window.append(sent)
-        self._counts.received += 1
-        headers = cast("Headers", record.headers() or [])
-        left = self._seconds_left(record)
-        if any(name == "mqtt.topic" for name, _ in headers):
-            self._counts.looped += 1
-            sent.done = True
-        elif left is not None and left <= 0:
-            self._counts.expired += 1
-            sent.done = True
-        else:
-            return self._publish(sent, headers, left, connack)
-        return b""
+            else:
+                self._kafka_error(error)
+        return len(records)
 
-    def _seconds_left(self, record: Message) -> float | None:
-        if self._config.expiry is None:
-            return None
-        written: float = record.timestamp()[1] / 1000
-        return self._config.expiry - (time.time() - written)
+    def _send(self, connection: Connection) -> None:
+        """Send what waits, as far as the MQTT broker takes it now: a suspect only alone."""
+        packets = []
+        while self._waiting and len(self._sent) < connection.connack.receive_max:
+            suspect = self._waiting[0].failures > 0
+            if self._sent and (suspect or self._alone):
+                break
+            self._alone = suspect
+            packets.append(self._packet(self._waiting.popleft(), connection.connack.max_packet_size))
+        if data := b"".join(packets):  # sending nothing would put off the next PINGREQ
+            connection.send(data)
 
-    def _publish(self, sent: _InFlight, headers: Headers, left: float | None, connack: mqtt5.ConnAckPacket) -> bytes:
-        record, config = sent.record, self._config
-        packet_id = next(self._packet_ids)
-        named = {name: value for name, value in headers if name.startswith("mqtt.")}
-        response_topic = named.get("mqtt.response-topic")
+    def _packet(self, command: Command, largest: int | None) -> bytes:
+        """Return the PUBLISH for one record, or nothing if it ends here."""
+        config, packet_id, counts = self._config, next(self._packet_ids), self._counts
+        left = None if config.expiry is None else command.seconds_left(config.expiry)
+        expired = left is not None and left <= 0
         try:
-            packet = mqtt5.PublishPacket(
-                config.route.mqtt_topic(**{config.level: (record.key() or b"").decode()}),
-                record.value() or b"",
-                qos=QoS.AT_LEAST_ONCE,
-                packet_id=packet_id,
-                retain=config.retain,
-                message_expiry_interval=None if left is None else math.ceil(left),
-                response_topic=None if response_topic is None else response_topic.decode(),
-                correlation_data=named.get("mqtt.correlation-data"),
-                user_properties=[
-                    *((name, (value or b"").decode()) for name, value in headers if name not in named),
-                    (FROM_KAFKA, sent.place.topic),
-                    ("kafka.offset", f"{sent.place.partition}/{sent.place.offset}"),
-                ],
-            ).write()
+            packet, left_out = (b"", 0) if expired else publish(command, config, left, packet_id, largest)
         except (TopicError, ValueError) as error:
-            self._refuse(sent, str(error))
+            self._refuse(command, str(error))
             return b""
-        if connack.max_packet_size is not None and len(packet) > connack.max_packet_size:
-            self._refuse(sent, f"larger than the {connack.max_packet_size} bytes that the MQTT broker takes")
-            return b""
-        self._by_id[packet_id] = sent
-        self._counts.produced += 1
+        counts.left_out += left_out
+        counts.produced += bool(packet)
+        counts.expired += expired
+        counts.looped += not packet and not expired
+        command.done = not packet
+        if packet:
+            self._sent[packet_id] = command
         return packet
 
-    def _refuse(self, sent: _InFlight, reason: str) -> None:
-        """Produce a dead letter for a record that can never be sent, and wait until Kafka has it."""
-        record, config = sent.record, self._config
-        if config.dead_letter_topic is None:
+    def _refuse(self, command: Command, reason: str) -> None:
+        """Produce a dead letter for a record that cannot be sent; the record is done when Kafka has it."""
+        record, topic, reason = command.record, self._config.dead_letter_topic, shorten(reason)
+        if self._producer is None or topic is None:
             raise BridgeError(
-                f"Record {sent.place} cannot be sent as a command: {reason}.",
+                f"Record {command.place} cannot be sent as a command: {reason}.",
                 remedy="its offset is not committed; name a dead_letter_topic to get past such records",
             )
-        producer = Producer({**config.kafka, "acks": "all", "enable.idempotence": True, "logger": log})
-        failed: list[str] = []
-        producer.produce(
-            config.dead_letter_topic,
-            record.value(),
-            record.key(),
-            headers=[*(record.headers() or []), ("dead-letter.reason", reason)],
-            on_delivery=lambda error, _: failed.append(error.str()) if error else None,
-        )
-        if producer.flush(_DEAD_LETTER_WITHIN) or failed:
-            raise ConnectionError(f"Kafka did not take a dead letter: {failed}")
-        self._counts.dead_lettered += 1
-        sent.done = True
+        why = [("dead-letter.reason", reason.encode())]
+        value, key, headers, truncated = fit(record.value(), record.key(), command.headers, why, self._largest)
+
+        def report(error: KafkaError | None, _message: Message) -> None:
+            if error is None:
+                self._counts.dead_lettered += 1
+                self._counts.truncated += truncated
+                command.done = True
+            else:
+                raise BridgeError(f"Kafka refuses a dead letter: {error.str()}", remedy="check the topic's settings")
+
+        self._producer.produce(topic, value, key, headers=headers, on_delivery=report)
+
+    def _suspect(self, error: RejectedError) -> None:
+        """Note that one of the commands under way may have ended the connection; if it was alone, it did."""
+        for packet_id, command in [*self._sent.items()]:
+            command.failures += 1
+            if self._alone and command.failures > self._config.retries:
+                del self._sent[packet_id]
+                self._refuse(command, f"MQTT broker: {error}")
+                self._failures = 0
+                raise ConnectionError(f"reconnecting after a command became a dead letter: {error}") from error
 
     def _take(self, packets: list[mqtt5.Packet]) -> None:
-        """Take the MQTT broker's answers, and commit as far as all commands have their PUBACK."""
+        """Take the MQTT broker's answers."""
         for packet in packets:
             if isinstance(packet, mqtt5.DisconnectPacket):
                 raise_disconnect(packet, self._config.client_id)
-            if not isinstance(packet, mqtt5.PubAckPacket) or packet.packet_id not in self._by_id:
+            if not isinstance(packet, mqtt5.PubAckPacket) or packet.packet_id not in self._sent:
                 continue
-            sent = self._by_id.pop(packet.packet_id)
-            if packet.reason_code in _POISON:
-                self._refuse(sent, f"MQTT broker: {packet.reason_code.name}")
-            elif packet.reason_code == PubAckReasonCode.NO_MATCHING_SUBSCRIBERS:
-                self._counts.unheard += 1
-            elif packet.reason_code != PubAckReasonCode.SUCCESS:
-                raise ConnectionError(f"the MQTT broker did not take a command: {packet.reason_code.name}")
-            self._counts.acked += 1
-            sent.done = True
+            command, code = self._sent[packet.packet_id], packet.reason_code.name
+            command.failures += code in _UNCLEAR
+            if code in _POISON or (code in _UNCLEAR and command.failures > self._config.retries):
+                self._refuse(command, f"MQTT broker: {code}")
+            elif code in {"SUCCESS", "NO_MATCHING_SUBSCRIBERS"}:
+                self._counts.unheard += code != "SUCCESS"
+                self._counts.acked += 1
+                command.done = True
+            else:
+                raise ConnectionError(f"the MQTT broker did not take a command: {code}")
+            del self._sent[packet.packet_id]
+
+    def _commit(self) -> None:
+        """Commit as far as every record is done: has its PUBACK, is in Kafka as a dead letter, or was not sent."""
+        if self._producer is not None:
+            self._producer.poll(0)
         done: dict[int, TopicPartition] = {}
         while self._window and self._window[0].done:
             place = self._window.popleft().place
             done[place.partition] = TopicPartition(place.topic, place.partition, place.offset + 1)
-        if done:
-            self._kafka.commit(offsets=[*done.values()], asynchronous=True)
+        if done and self._consumer:
+            self._note_progress()
+            self._consumer.commit(offsets=[*done.values()], asynchronous=True)
 
     def _drain(self, connection: Connection) -> None:
-        """Stop consuming, and wait for the PUBACKs on their way."""
+        """Stop consuming, and wait for the PUBACKs and dead letters on their way."""
         self.state = "draining"
         ends = time.monotonic() + self._config.drain_timeout
-        while self._window and time.monotonic() < ends:
-            self._take(connection.read(SLICE))
+        while (self._sent or len(self._producer or ())) and time.monotonic() < ends:
+            self._take(connection.read(SHORT_SLICE))
+            self._commit()
         connection.finish()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Self
 
 from helpers.bridge.backward import Backward
@@ -61,9 +61,7 @@ class Bridge:
             raise BridgeError(f"The bridge was not ready within {self._ready_within:.0f} s: {last_error}")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         try:
             self.close()
         except BaseException:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import itertools
 import ssl
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from helpers.bridge.filters import covers, overlap, widest
 from helpers.errors import BridgeError
-from helpers.sink.config import Contradiction, SinkConfig
+from helpers.sink.config import Contradiction, SinkConfig, check
 from helpers.sink.records import shorten
 from helpers.topics import TopicMapping, check_kafka_topic, check_mqtt_filter, refuse_collisions, split_share
 
+# The longest keep-alive that fits into its two bytes in CONNECT.
+_LONGEST = 65_535
 # One below the protocol's default of 65,535, which is left out of CONNECT: then Mosquitto assumes its own default, 20.
 RECEIVE_MAXIMUM = 65_534
-# The longest keep-alive that fits into its two bytes in CONNECT.
-_LONGEST, _SECONDS = 65_535, "give keep_alive in seconds, from 1 to 65535"
-_NO_KEEP_ALIVE = "Without keep-alive a dead connection is not noticed."
+# The longest expiry, in seconds, that fits into its four bytes.
+_LATEST = 2**32 - 1
 
 
 class MqttAddress(Protocol):
@@ -55,7 +56,24 @@ def tls_context(tls: dict[str, Any]) -> ssl.SSLContext:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BridgeConfig(SinkConfig):
+class MqttSide:
+    """What both directions need to know of the MQTT broker. Times in seconds."""
+
+    mqtt: MqttAddress
+    client_id: str
+    keep_alive: int = 30
+    stall_after: float = 30.0
+    drain_timeout: float = 10.0
+
+    def __post_init__(self) -> None:
+        check([(not 0 < self.keep_alive <= _LONGEST, "Without keep-alive a dead connection is not noticed.",
+                f"give keep_alive in seconds, from 1 to {_LONGEST}")])  # fmt: skip
+        if self.mqtt.tls is not None:
+            tls_context(self.mqtt.tls)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BridgeConfig(MqttSide, SinkConfig):
     """MQTT to Kafka, at least once: what ``SinkConfig`` has, and the MQTT session.
 
     Raises ``BridgeError`` or ``TopicError`` for unsafe or contradictory settings.
@@ -69,22 +87,18 @@ class BridgeConfig(SinkConfig):
     QoS 0. Times in seconds.
     """
 
-    mqtt: MqttAddress
-    client_id: str
     share: str | None = None
     unsubscribe: tuple[str, ...] = ()
     retained: Literal["new", "never"] = "new"
     sequence: str | None = None
     expect_session: bool = False
     session_expiry: int = 86_400
-    keep_alive: int = 30
     receive_maximum: int = 10_000
     byte_budget: int = 64_000_000
-    stall_after: float = 30.0
-    drain_timeout: float = 10.0
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        SinkConfig.__post_init__(self)
+        MqttSide.__post_init__(self)
         for topic_filter in self.filters + self.unsubscribe:
             check_mqtt_filter(topic_filter)
         for one, other in itertools.combinations(widest(route.filter for route in self.routes), 2):
@@ -93,14 +107,13 @@ class BridgeConfig(SinkConfig):
                     f"The topic filters {one} and {other} overlap: a message that matches both would be stored twice.",
                     remedy="make them disjoint, or give one route with a filter that covers both",
                 )
-        if self.mqtt.tls is not None:
-            tls_context(self.mqtt.tls)
 
     def _contradictions(self) -> list[Contradiction]:
         return [
             (not self.client_id, "A bridge needs a client id: its session is found by it.", "choose one and keep it"),
-            (self.session_expiry <= 0, "Without a session that outlives the connection, messages are lost.",
-             "give session_expiry in seconds, longer than the longest pause you expect"),
+            (not 0 < self.session_expiry <= _LATEST,
+             "Without a session that outlives the connection, messages are lost.",
+             f"give session_expiry in seconds, longer than the longest pause you expect, at most {_LATEST}"),
             *super()._contradictions(),
             (any(sign in (self.share or "") for sign in "/+#"), "share is not a valid group name.",
              "leave out /, + and #"),
@@ -109,7 +122,6 @@ class BridgeConfig(SinkConfig):
             (not 0 < self.receive_maximum <= RECEIVE_MAXIMUM, "receive_maximum is out of range.",
              f"give 1 to {RECEIVE_MAXIMUM}"),
             (self.byte_budget <= 0, "byte_budget must be above zero.", "give a number of bytes, such as 64_000_000"),
-            (not 0 < self.keep_alive <= _LONGEST, _NO_KEEP_ALIVE, _SECONDS),
         ]  # fmt: skip
 
     @property
@@ -140,53 +152,50 @@ class BridgeConfig(SinkConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CommandsConfig:
+class CommandsConfig(MqttSide):
     """Kafka to MQTT. Raises ``BridgeError`` or ``TopicError`` for what is contradictory.
 
     ``route`` is used in reverse: each record of its Kafka topic goes to the MQTT topic that its key makes; so the
     mapping's ``key`` must be one name (``{device}``), the only one of its pattern. ``expiry``: for how many seconds a
     command is worth sending, from the record's timestamp; ``None``: for ever. ``retain``: the MQTT broker keeps each
-    generator's last one for when it wakes, and a tombstone clears it. ``dead_letter_topic``: for records that cannot
-    be sent as commands; without it they stop the bridge.
+    generator's last one for when it wakes, and a tombstone clears it. ``retries``: how often a command is sent again
+    after the MQTT broker ended the connection on it. ``dead_letter_topic``: for records that cannot be sent as
+    commands; without it they stop the bridge.
+
+    Only a program that is always started again after it ends should have a ``group.instance.id`` in ``kafka``: then
+    nothing else gets its partitions before ``session.timeout.ms`` has passed, even after an orderly end.
     """
 
     kafka: dict[str, Any] = field(repr=False)
-    mqtt: MqttAddress
-    client_id: str
     group_id: str
     route: TopicMapping
     expiry: float | None = 60.0
     retain: bool = False
+    retries: int = 1
     dead_letter_topic: str | None = None
-    keep_alive: int = 30
-    stall_after: float = 30.0
-    drain_timeout: float = 10.0
+    session_expiry: ClassVar[int] = 0
+    receive_maximum: ClassVar[int] = RECEIVE_MAXIMUM
 
     def __post_init__(self) -> None:
-        if not self.client_id or not self.group_id:
-            raise BridgeError(
-                "A bridge from Kafka to MQTT needs a client id and a group id.", remedy="choose both and keep them"
-            )
-        if not self.route.kafka_topics:
-            raise BridgeError(
-                "Commands come from one Kafka topic.", remedy="give the route a topic without names in braces"
-            )
+        super().__post_init__()
+        check([
+            (not self.client_id or not self.group_id, "A bridge from Kafka to MQTT needs a client id and a group id.",
+             "choose both and keep them"),
+            (not self.route.kafka_topics, "Commands come from one Kafka topic.",
+             "give the route a topic without names in braces"),
+            ("bootstrap.servers" not in self.kafka, "The address of Kafka is missing.",
+             "give bootstrap.servers in kafka"),
+            # Else each dead letter would come again, as a command.
+            (self.dead_letter_topic in self.route.kafka_topics, "Dead letters need a topic of their own.",
+             "choose another dead_letter_topic"),
+            (self.expiry is not None and not 0 < self.expiry <= _LATEST, f"expiry={self.expiry} is out of range.",
+             f"give seconds above zero, at most {_LATEST}, or None"),
+            (self.retries not in range(4), "retries is out of range.", "give 0 to 3"),
+            (str(self.kafka.get("enable.auto.commit", False)).lower() != "false",
+             "Offsets may be committed after the PUBACK only.", "leave out enable.auto.commit"),
+        ])  # fmt: skip
         self.route.mqtt_topic(**{self.level: "any"})
-        if "bootstrap.servers" not in self.kafka:
-            raise BridgeError("The address of Kafka is missing.", remedy="give bootstrap.servers in kafka")
-        if self.dead_letter_topic in self.route.kafka_topics:  # each dead letter would come again, as a command
-            raise BridgeError("Dead letters need a topic of their own.", remedy="choose another dead_letter_topic")
-        if not 0 < self.keep_alive <= _LONGEST:
-            raise BridgeError(_NO_KEEP_ALIVE, remedy=_SECONDS)
-        if self.expiry is not None and self.expiry <= 0:
-            raise BridgeError(
-                "Every command would expire at once.", remedy="give expiry in seconds above zero, or None"
-            )
-        if str(self.kafka.get("enable.auto.commit", False)).lower() != "false":
-            raise BridgeError("Offsets may be committed after the PUBACK only.", remedy="leave out enable.auto.commit")
         refuse_collisions(check_kafka_topic(topic) for topic in self.kafka_topics)
-        if self.mqtt.tls is not None:
-            tls_context(self.mqtt.tls)
 
     @property
     def level(self) -> str:
@@ -202,6 +211,11 @@ class CommandsConfig:
         """Return the configuration of the Kafka consumer."""
         return {
             "auto.offset.reset": "earliest",
+            # After a kill the next run gets the partitions when this has passed.
+            "session.timeout.ms": 6000,
+            "heartbeat.interval.ms": 2000,
+            # Without MQTT for so long, the bridge leaves its partitions to others.
+            "max.poll.interval.ms": 60_000,
             **self.kafka,
             "group.id": self.group_id,
             "enable.auto.commit": False,

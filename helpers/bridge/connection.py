@@ -8,45 +8,42 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 import mqtt5
 from mqtt5 import ConnAckReasonCode, DisconnectReasonCode
 
-from helpers.bridge.config import RECEIVE_MAXIMUM, BridgeConfig, CommandsConfig, MqttAddress, tls_context
+from helpers.bridge.config import BridgeConfig, CommandsConfig, MqttAddress, tls_context
 from helpers.bridge.reader import Reader
 from helpers.errors import BridgeError
 
 _OPENED_WITHIN, _FINISHED_WITHIN = 5.0, 2.0
 _AGAIN = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 # Refusals that may pass; every other one would only be repeated.
-_PASSING = (
-    ConnAckReasonCode.SERVER_UNAVAILABLE,
-    ConnAckReasonCode.SERVER_BUSY,
-    ConnAckReasonCode.QUOTA_EXCEEDED,
-    ConnAckReasonCode.CONNECTION_RATE_EXCEEDED,
-)
+_PASSING = {"SERVER_UNAVAILABLE", "SERVER_BUSY", "QUOTA_EXCEEDED", "CONNECTION_RATE_EXCEEDED"}
+# Reasons to disconnect that lie with what the broker was sent.
+_REJECTING = {
+    "UNSPECIFIED_ERROR", "IMPLEMENTATION_SPECIFIC_ERROR", "MALFORMED_PACKET", "PROTOCOL_ERROR", "NOT_AUTHORIZED",
+    "TOPIC_NAME_INVALID", "PACKET_TOO_LARGE", "PAYLOAD_FORMAT_INVALID", "RETAIN_NOT_SUPPORTED", "QOS_NOT_SUPPORTED",
+}  # fmt: skip
 
 
-def connect_packet(
-    config: BridgeConfig | CommandsConfig, *, session_expiry: int, receive_maximum: int = RECEIVE_MAXIMUM
-) -> mqtt5.ConnectPacket:
+def connect_packet(config: BridgeConfig | CommandsConfig) -> mqtt5.ConnectPacket:
     """Return the CONNECT packet. MQTT sends the password in clear text, unless the connection is TLS."""
     address = config.mqtt
     password = None if address.password is None else address.password.encode()
     return mqtt5.ConnectPacket(
-        config.client_id,
-        username=address.username,
-        password=password,
-        clean_start=session_expiry == 0,
-        session_expiry_interval=session_expiry,
-        keep_alive=config.keep_alive,
-        receive_max=receive_maximum,
-    )
+        config.client_id, username=address.username, password=password,
+        clean_start=config.session_expiry == 0, session_expiry_interval=config.session_expiry,
+        keep_alive=config.keep_alive, receive_max=config.receive_maximum,
+    )  # fmt: skip
 
 
-class HungUpError(ConnectionError):
+class RejectedError(ConnectionError):
+    """The MQTT broker ended the connection, perhaps because of something that it was sent."""
+
+
+class HungUpError(RejectedError):
     """The MQTT broker closed the connection without DISCONNECT."""
 
 
@@ -96,7 +93,7 @@ class Connection:
         answer = self._early.pop(0)
         if not isinstance(answer, mqtt5.ConnAckPacket):
             raise BridgeError(f"The MQTT broker answered CONNECT with {type(answer).__name__}.")
-        if answer.reason_code in _PASSING:
+        if answer.reason_code.name in _PASSING:
             raise ConnectionError(f"the MQTT broker refused: {answer.reason_code.name}")
         if answer.reason_code is not ConnAckReasonCode.SUCCESS:
             raise BridgeError(
@@ -108,9 +105,7 @@ class Connection:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, BridgeError):
             self.finish()
         self.close()
@@ -129,7 +124,10 @@ class Connection:
         packets: list[mqtt5.Packet] = []
         with contextlib.suppress(*_AGAIN):
             while True:
-                count = self._socket.recv_into(self._reader.space())
+                try:
+                    count = self._socket.recv_into(self._reader.space())
+                except ConnectionResetError:
+                    count = 0
                 if not count:
                     raise HungUpError("the MQTT broker closed the connection")
                 packets += self._reader.packets(count)
@@ -142,7 +140,8 @@ class Connection:
         """Send ``data``; what the socket does not take now is sent by a later ``read``."""
         self._outgoing += data
         self._sent = time.monotonic()
-        with contextlib.suppress(*_AGAIN):
+        # What the broker sent before it closed the connection is still to be read, and then its end is found.
+        with contextlib.suppress(*_AGAIN, ConnectionError):
             del self._outgoing[: self._socket.send(self._outgoing)]
         self._watch()
 
@@ -156,15 +155,12 @@ class Connection:
     def _watch(self) -> None:
         wanted = 0 if self.paused else selectors.EVENT_READ
         wanted |= selectors.EVENT_WRITE if self._outgoing else 0
-        if wanted == self._wanted:
-            return
-        if not self._wanted:
-            self._selector.register(self._socket, wanted)
-        elif wanted:
-            self._selector.modify(self._socket, wanted)
-        else:
-            self._selector.unregister(self._socket)
-        self._wanted = wanted
+        if wanted != self._wanted:
+            if self._wanted:
+                self._selector.unregister(self._socket)
+            if wanted:
+                self._selector.register(self._socket, wanted)
+            self._wanted = wanted
 
     def keep_alive(self) -> None:
         """Send PINGREQ if nothing else was sent for half the keep-alive; raise ``OSError`` if the broker is silent."""
@@ -203,4 +199,5 @@ def raise_disconnect(packet: mqtt5.DisconnectPacket, client_id: str) -> None:
         raise BridgeError(
             f"Another client took over the client id {client_id!r}.", remedy="give each bridge a client id of its own"
         )
-    raise ConnectionError(f"the MQTT broker disconnected: {packet.reason_code.name}")
+    kind = RejectedError if packet.reason_code.name in _REJECTING else ConnectionError
+    raise kind(f"the MQTT broker disconnected: {packet.reason_code.name}")

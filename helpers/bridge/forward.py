@@ -10,7 +10,7 @@ from mqtt5 import QoS, RetainHandling, SubAckReasonCode
 
 from helpers.bridge.acks import PUBACK, AckQueue
 from helpers.bridge.config import BridgeConfig
-from helpers.bridge.connection import Connection, connect_packet, raise_disconnect
+from helpers.bridge.connection import Connection, raise_disconnect
 from helpers.bridge.runner import FROM_KAFKA, SHORT_SLICE, SLICE, OnSnapshot, Runner, log
 from helpers.bridge.sequences import Sequences
 from helpers.errors import BridgeError
@@ -48,10 +48,6 @@ class Forward(Runner[BridgeConfig]):
 
     def _in_flight(self) -> tuple[int, int, float | None]:
         return len(self._acks), self._sink.held, self._acks.oldest
-
-    def _connect_packet(self) -> mqtt5.ConnectPacket:
-        config = self._config
-        return connect_packet(config, session_expiry=config.session_expiry, receive_maximum=config.receive_maximum)
 
     def _run_connection(self, connection: Connection) -> None:
         self._begin(connection)
@@ -180,6 +176,7 @@ class Forward(Runner[BridgeConfig]):
         if acks := self._acks.take():
             connection.send(acks)
             self._counts.acked += len(acks) // PUBACK.size
+            self._note_progress()
 
     def _drain(self, connection: Connection) -> None:
         """Stop reading, wait for Kafka, acknowledge what it stored. The rest is delivered again to the next run."""

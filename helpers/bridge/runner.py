@@ -11,10 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Generic, TypeVar
 
-import mqtt5
-
 from helpers.bridge.config import BridgeConfig, CommandsConfig
-from helpers.bridge.connection import Connection, HungUpError
+from helpers.bridge.connection import Connection, HungUpError, connect_packet
 from helpers.bridge.garbage import SELDOM
 from helpers.bridge.snapshot import Snapshot
 from helpers.errors import BridgeError
@@ -47,6 +45,8 @@ class Runner(ABC, Generic[Config]):
         self._down_since: float | None = time.monotonic()
         self._failures = 0
         self._hang_ups = 0
+        self._up_since: float | None = None
+        self._in_vain = False
         self._unreported = False
         self._on_snapshot = on_snapshot
         self._every = every
@@ -58,16 +58,12 @@ class Runner(ABC, Generic[Config]):
         """Connect to Kafka; return False if it does not answer now."""
 
     @abstractmethod
-    def _connect_packet(self) -> mqtt5.ConnectPacket:
-        """Return the first packet to send to the MQTT broker."""
-
-    @abstractmethod
     def _run_connection(self, connection: Connection) -> None:
         """Run until the connection breaks (``OSError``), the bridge must end (``BridgeError``), or ``stop`` is set."""
 
-    @abstractmethod
     def _idle(self, seconds: float) -> None:
         """Wait while there is no MQTT connection."""
+        time.sleep(seconds)
 
     @abstractmethod
     def _close(self) -> None:
@@ -95,19 +91,19 @@ class Runner(ABC, Generic[Config]):
                 self._close()
 
     def _connect_once(self) -> None:
-        began = time.monotonic()
         try:
             self.state = "connecting"
-            with Connection(self._config.mqtt, self._connect_packet()) as connection:
+            with Connection(self._config.mqtt, connect_packet(self._config)) as connection:
                 self._run_connection(connection)
         except OSError as error:
             self._note_error(f"MQTT: {error}")
             log.warning("%s: %s", self._config.client_id, self.last_error)
             self._down_since = self._down_since or time.monotonic()
             # A connection that breaks at once does not count as a success.
-            if time.monotonic() - began > _LONGEST_PAUSE:
+            if self._lasted():
                 self._failures = self._hang_ups = 0
-            self._hang_ups = self._hang_ups + 1 if isinstance(error, HungUpError) and self.state == "carrying" else 0
+            self._hang_ups = self._hang_ups + 1 if isinstance(error, HungUpError) and self._up_since else 0
+            self.state, self._up_since = "connecting", None
             if self._hang_ups == _HANG_UPS:
                 raise BridgeError(
                     f"The MQTT broker accepted {self._config.client_id!r} and closed the connection soon afterwards, "
@@ -119,11 +115,21 @@ class Runner(ABC, Generic[Config]):
     def _note_error(self, error: str) -> None:
         self.last_error = error
 
-    def _note_ready(self) -> None:
-        """Note that messages flow."""
-        self.state = "carrying"
-        self._down_since = None
+    def _note_ready(self, state: str = "carrying") -> None:
+        """Note that messages flow. If the last connection ended without progress, this one has to show some first."""
+        self.state = state
+        self._up_since = time.monotonic()
+        if not self._in_vain:
+            self._down_since = None
+        self._in_vain = True
         self.ready.set()
+
+    def _note_progress(self) -> None:
+        """Note that this connection does what it should."""
+        self._in_vain, self._down_since = False, None
+
+    def _lasted(self) -> bool:
+        return self._up_since is not None and time.monotonic() - self._up_since > _LONGEST_PAUSE
 
     def _pause(self) -> None:
         """Wait before trying again: twice as long each time, with jitter against other clients."""
@@ -140,6 +146,8 @@ class Runner(ABC, Generic[Config]):
         if now < self._report_at:
             return
         self._report_at = now + self._every
+        if self._lasted():
+            self._note_progress()
         snapshot = self.snapshot()
         if snapshot.stalled and not self._stalled:
             log.warning("%s", snapshot.line())

@@ -44,6 +44,7 @@ class Snapshot:
             "dropped by the MQTT broker": counts.broker_dropped,
             "expired": counts.expired,
             "unheard": counts.unheard,
+            "headers left out": counts.left_out,
         }
         parts += [f"{count:,} {name.upper()}" for name, count in alarms.items() if count]
         if self.stalled:

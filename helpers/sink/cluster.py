@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -57,11 +58,10 @@ def _has_leaders(metadata: Any, topic: str) -> bool:  # noqa: ANN401 - the clien
     return found.error is None and all(partition.leader >= 0 for partition in found.partitions.values())
 
 
-def check_topics(settings: dict[str, Any], topics: tuple[str, ...]) -> int:
-    """Return the largest record, in bytes, that all ``topics`` take.
+def check_topics(settings: dict[str, Any], topics: tuple[str, ...], on_error: Callable[[str], None]) -> int:
+    """Return the largest record, in bytes, that all ``topics`` take; 0 if Kafka does not answer within two seconds.
 
-    Raises ``BridgeError`` if one is missing or a setting is wrong, and ``KafkaException`` if Kafka does not answer
-    within two seconds.
+    Then ``on_error`` is called with the reason. Raises ``BridgeError`` if a topic is missing or a setting is wrong.
     """
     try:
         admin = AdminClient(settings)
@@ -71,9 +71,10 @@ def check_topics(settings: dict[str, Any], topics: tuple[str, ...]) -> int:
         ) from error
     try:
         existing = admin.list_topics(timeout=_ANSWERED_WITHIN).topics
-    except KafkaException:
+    except KafkaException as error:
         admin.poll(0)  # calls error_cb with the reason, which may be final
-        raise
+        on_error(error.args[0].str())
+        return 0
     if missing := [topic for topic in topics if topic not in existing]:
         raise BridgeError(
             f"Kafka has no topic {', '.join(missing)}.",

@@ -45,9 +45,7 @@ class SinkConfig:
     def __post_init__(self) -> None:
         if isinstance(self.routes, TopicMapping):
             raise BridgeError("routes must be a tuple of topic mappings.", remedy="add a comma: routes=(mapping,)")
-        for wrong, cause, remedy in self._contradictions():
-            if wrong:
-                raise BridgeError(cause, remedy=remedy)
+        check(self._contradictions())
         for name, value, why in _FIXED:
             given = str(self.kafka.get(name, value)).lower()
             if given != str(value).lower() and (name, given) != ("acks", "-1"):
@@ -80,15 +78,27 @@ class SinkConfig:
 
     def producer_settings(self) -> dict[str, Any]:
         """Return the configuration of the Kafka producer; ``kafka`` overrides all but what is fixed."""
-        return {
-            # A message that the producer gave up on is a hole in the order: MQTT 5 redelivers only after a reconnect.
-            "message.timeout.ms": 0,
-            "linger.ms": 5,
-            "compression.type": "none",
-            "queue.buffering.max.messages": _QUEUE,
-            "reconnect.backoff.max.ms": 1000,
-            # Errors reach the snapshot through error_cb; librdkafka's log would repeat them with every attempt.
-            "log_level": 2,
-            **self.kafka,
-            **{name: value for name, value, _ in _FIXED},
-        }
+        return producer_settings(self.kafka)
+
+
+def check(contradictions: list[Contradiction]) -> None:
+    """Raise ``BridgeError`` for the first contradiction that holds."""
+    for wrong, cause, remedy in contradictions:
+        if wrong:
+            raise BridgeError(cause, remedy=remedy)
+
+
+def producer_settings(kafka: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration of a Kafka producer; ``kafka`` overrides all but what is fixed."""
+    return {
+        # A message that the producer gave up on is a hole in the order: MQTT 5 redelivers only after a reconnect.
+        "message.timeout.ms": 0,
+        "linger.ms": 5,
+        "compression.type": "none",
+        "queue.buffering.max.messages": _QUEUE,
+        "reconnect.backoff.max.ms": 1000,
+        # Errors reach the snapshot through error_cb; librdkafka's log would repeat them with every attempt.
+        "log_level": 2,
+        **kafka,
+        **{name: value for name, value, _ in _FIXED},
+    }

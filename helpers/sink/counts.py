@@ -17,7 +17,8 @@ class Counts:
     messages may be missing.
 
     In the other direction ``received`` are records, ``produced`` commands sent to MQTT, ``expired`` those that were
-    stale before, and ``unheard`` those for which no client had a subscription.
+    stale before, and ``unheard`` those for which no client had a subscription. ``left_out``: headers of commands that
+    MQTT cannot hold.
     """
 
     received: int = 0
@@ -35,3 +36,4 @@ class Counts:
     sessions_lost: int = 0
     expired: int = 0
     unheard: int = 0
+    left_out: int = 0

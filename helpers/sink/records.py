@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -81,28 +82,39 @@ def timestamp(packet: mqtt5.PublishPacket, name: str | None) -> int:
 
 def dead_letter(
     packet: mqtt5.PublishPacket, received: Moment, reason: str, limit: int
-) -> tuple[bytes, bytes, list[Header], bool]:
+) -> tuple[bytes | None, bytes | None, list[Header], bool]:
     """Return value, key and headers of a dead letter that fits into ``limit`` bytes, and whether it was truncated.
 
-    It holds the original bytes, where they came from, and the reason. What does not fit is cut: then headers give
-    length and SHA-256 of the whole, and when the headers alone are too large, user properties and correlation data are
-    left out, and topic and reason are cut. ``limit`` is at least ``SMALLEST``.
+    It holds the original bytes, where they came from, and the reason. ``limit`` is at least ``SMALLEST``.
     """
-    topic, why = packet.topic.encode(), reason.encode()
-    known = [*flags(packet, received), ("dead-letter.reason", why)]
-    found = [*headers(packet, source(packet.topic)), *known]
-    if len(packet.payload) + len(topic) + _bytes(found) + _OVERHEAD <= limit:
-        return packet.payload, topic, found, False
-    if _bytes(found) > limit // 4:
-        topic = topic[: limit // 8]
-        found = [("mqtt.topic", topic), *known[:-1], ("dead-letter.reason", why[: limit // 8])]
+    topic = packet.topic.encode()
+    origin: Header = ("mqtt.topic", topic)
+    foreign = [each for each in headers(packet, origin) if each is not origin]
+    known = [origin, *flags(packet, received), ("dead-letter.reason", reason.encode())]
+    return fit(packet.payload, topic, foreign, known, limit)
+
+
+def fit(
+    value: bytes | None, key: bytes | None, foreign: Sequence[Header], known: Sequence[Header], limit: int
+) -> tuple[bytes | None, bytes | None, list[Header], bool]:
+    """Return value, key and headers of a dead letter that fits into ``limit`` bytes, and whether it was truncated.
+
+    What does not fit is cut: then headers give length and SHA-256 of the whole value, and when key and headers alone
+    are too large, ``foreign`` headers are left out, and the key and the texts of ``known`` headers are cut.
+    """
+    body, start, found = value or b"", key or b"", [*foreign, *known]
+    if len(body) + len(start) + _bytes(found) + _OVERHEAD <= limit:
+        return value, key, found, False
+    if len(start) + _bytes(found) > limit // 4:
+        start = start[: limit // 8]
+        found = [(name, text and text[: limit // 8]) for name, text in known]
     found += [
         ("dead-letter.truncated", "1"),
-        ("dead-letter.length", str(len(packet.payload))),
-        ("dead-letter.sha256", hashlib.sha256(packet.payload).hexdigest()),
+        ("dead-letter.length", str(len(body))),
+        ("dead-letter.sha256", hashlib.sha256(body).hexdigest()),
     ]
-    room = limit - _OVERHEAD - len(topic) - _bytes(found)
-    return packet.payload[: min(TRUNCATED, room)], topic, found, True
+    room = limit - _OVERHEAD - len(start) - _bytes(found)
+    return body[: min(TRUNCATED, room)], start, found, True
 
 
 def _bytes(found: list[Header]) -> int:

@@ -77,10 +77,8 @@ class Sink:
         Raises ``BridgeError`` if a topic is missing or Kafka denies access.
         """
         settings = self._config.producer_settings() | {"error_cb": self._note_error, "logger": log}
-        try:
-            self._limit = check_topics(settings, self._config.kafka_topics)
-        except KafkaException as error:
-            self._note_error(error.args[0])
+        self._limit = check_topics(settings, self._config.kafka_topics, self._on_error)
+        if not self._limit:
             return False
         self._settings = settings | {"message.max.bytes": self._limit, "batch.size": self._limit}
         self._start()

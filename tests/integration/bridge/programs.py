@@ -16,18 +16,26 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from helpers.bridge import BridgeConfig, Snapshot, run
+from helpers.bridge import BridgeConfig, CommandsConfig, Snapshot, run
 from helpers.topics import TopicMapping
+
+
+def address(settings: dict[str, Any]) -> SimpleNamespace:
+    return SimpleNamespace(**{"username": None, "password": None, "tls": None, **settings.pop("mqtt")})
 
 
 def config(settings: dict[str, Any]) -> BridgeConfig:
     """Return the configuration that ``settings``, plain JSON, describe."""
-    address = SimpleNamespace(**{"username": None, "password": None, "tls": None, **settings.pop("mqtt")})
     routes = tuple(TopicMapping(**route) for route in settings.pop("routes"))
-    return BridgeConfig(mqtt=address, routes=routes, **settings)
+    return BridgeConfig(mqtt=address(settings), routes=routes, **settings)
 
 
-def ours(settings: dict[str, Any]) -> None:
+def back(settings: dict[str, Any]) -> CommandsConfig:
+    """Return the same for the way back."""
+    return CommandsConfig(mqtt=address(settings), route=TopicMapping(**settings.pop("route")), **settings)
+
+
+def ours(wanted: BridgeConfig | CommandsConfig) -> None:
     said = False
 
     def on_snapshot(snapshot: Snapshot) -> None:
@@ -36,7 +44,7 @@ def ours(settings: dict[str, Any]) -> None:
             said = True
             print("ready", flush=True)
 
-    print(json.dumps(run(config(settings), on_snapshot=on_snapshot, every=0.05).as_dict()), flush=True)
+    print(json.dumps(run(wanted, on_snapshot=on_snapshot, every=0.05).as_dict()), flush=True)
 
 
 def naive(settings: dict[str, Any], *, skip_dup: bool = False, ack_when_reported: bool = False) -> None:
@@ -83,7 +91,8 @@ def naive(settings: dict[str, Any], *, skip_dup: bool = False, ack_when_reported
 
 
 KINDS = {
-    "ours": ours,
+    "ours": lambda settings: ours(config(settings)),
+    "commands": lambda settings: ours(back(settings)),
     "naive": naive,
     "skips DUP": lambda settings: naive(settings, skip_dup=True),
     "acks by report": lambda settings: naive(settings, ack_when_reported=True),

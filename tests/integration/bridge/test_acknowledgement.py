@@ -92,7 +92,7 @@ def test_a_report_that_comes_after_a_reconnect_acknowledges_nothing(bench: Bench
 def take_and_forget(bench: Bench, config_of: str) -> None:
     """Be the bridge's client id for a moment: receive the messages, and die without a PUBACK."""
     config = bench.config()
-    connection = Connection(config.mqtt, connect_packet(config, session_expiry=3600))
+    connection = Connection(config.mqtt, connect_packet(bench.config(session_expiry=3600)))
     received = 0
     ends = time.monotonic() + 30
     while received < 10 and time.monotonic() < ends:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import paho.mqtt.client as mqtt
+import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from helpers.bridge import Bridge, CommandsConfig
 from helpers.topics import TopicMapping
-from tests.integration.bridge.support import Bench, wait_until
+from tests.integration.bridge.support import Bench, Program, wait_until
 
 
 def config(bench: Bench, **changes: Any) -> CommandsConfig:
@@ -143,7 +144,7 @@ def test_a_frozen_mqtt_broker_holds_the_offset_and_gets_all_again(bench: Bench) 
 def test_stale_looped_and_impossible_commands_are_not_sent(bench: Bench) -> None:
     with Generators(bench) as generators, Bridge(config(bench, expiry=10)) as bridge:
         produce(bench, ("G-1", "stale"), timestamp=int(time.time() * 1000) - 11_000)
-        produce(bench, ("G-1", "looped"), headers=[("mqtt.topic", b"x")])
+        produce(bench, ("G-1", "looped"), headers=[("mqtt.topic", f"{bench.name}/G-1/commands".encode())])
         produce(bench, (None, "no key"), ("a/b", "two levels"), ("+", "wildcard"))
         produce(bench, ("G-1", "good"))
         wait_until(lambda: bridge.snapshot().counts.received == 6, "all were read")
@@ -153,6 +154,91 @@ def test_stale_looped_and_impossible_commands_are_not_sent(bench: Bench) -> None
     assert (counts.expired, counts.looped, counts.dead_lettered) == (1, 1, 3)
     assert len(bench.dead_letters()) == 3
     assert committed(bench) == 6
+
+
+# What people's systems put into headers and keys of commands: by it Mosquitto closed the connection, again and again.
+FOREIGN = [
+    ("note", "line one\nline two"),
+    ("traceparent", b"\xff\xfe\x00\x01"),
+    ("__value_schema_id", b"\x01" + bytes(range(16))),
+    ("trace", b"a\x00b"),
+    ("other", "\uffff"),
+    ("a\nb", "x"),
+    ("long", "x" * 70_000),
+    ("mqtt.topic", "somewhere/else"),
+]
+
+
+def test_no_foreign_header_decides_over_a_command(bench: Bench) -> None:
+    with Generators(bench) as generators, Bridge(config(bench)) as bridge:
+        for number, header in enumerate(FOREIGN):
+            produce(bench, (f"G-{number}", str(number)), headers=[("by", "operator"), header])
+        wait_until(lambda: bridge.snapshot().counts.acked == len(FOREIGN), "all are carried")
+        wait_until(lambda: len(generators.got) == len(FOREIGN), "all arrive")
+        counts = bridge.snapshot().counts
+    assert (counts.reconnects, counts.dead_lettered, counts.left_out) == (0, 0, len(FOREIGN) - 1)
+    assert all(("by", "operator") in each.properties.UserProperty for each in generators.got)
+    assert committed(bench) == len(FOREIGN)
+
+
+def test_a_key_or_answer_that_mqtt_cannot_hold_is_dead_lettered_and_the_next_passes(bench: Bench) -> None:
+    producer = Producer(dict(bench.kafka.kafka))
+    with Generators(bench) as generators, Bridge(config(bench)) as bridge:
+        for key in (b"G-1\n", b"G\xff", "G\uffff".encode(), b"x" * 70_000):
+            producer.produce(bench.topic, b"bad", key)
+        for answer in (b"a\nb", b"\xff", b"a/+", b""):
+            producer.produce(bench.topic, b"bad", b"G-1", headers=[("mqtt.response-topic", answer)])
+        producer.produce(bench.topic, b"bad", b"G-1", headers=[("mqtt.correlation-data", b"x" * 70_000)])
+        producer.produce(bench.topic, b"good", b"G-1")
+        assert producer.flush(60) == 0
+        wait_until(lambda: bridge.snapshot().counts.received == 10, "all were read")
+        wait_until(lambda: bridge.snapshot().in_flight == 0, "all are dealt with")
+        counts = bridge.snapshot().counts
+    assert [each.payload for each in generators.got] == [b"good"]
+    assert (counts.reconnects, counts.dead_lettered) == (0, 9)
+    reasons = [dict(each.headers())["dead-letter.reason"].decode() for each in bench.dead_letters()]
+    assert all(reason and reason.isprintable() for reason in reasons), reasons
+
+
+def test_what_the_mqtt_broker_will_not_take_is_found_among_others(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its own check of texts, the bridge learns from the broker what that does not take."""
+    monkeypatch.setattr("helpers.bridge.commands.is_mqtt_text", lambda _: True)
+    with Generators(bench) as generators, Bridge(config(bench)) as bridge:
+        produce(bench, *(("G-1", str(number)) for number in range(100)))
+        produce(bench, ("G-1", "bad"), headers=[("note", "one\ntwo")])
+        produce(bench, *(("G-1", str(number)) for number in range(100, 200)))
+        wait_until(lambda: bridge.snapshot().counts.received == 201, "all were read")
+        wait_until(lambda: bridge.snapshot().in_flight == 0, "all are dealt with")
+        counts = bridge.snapshot().counts
+        wait_until(lambda: b"199" in [each.payload for each in generators.got], "the last one arrives")
+    first = list(dict.fromkeys(int(each.payload) for each in generators.got if each.payload != b"bad"))
+    assert (first if bench.mqtt_keeps_order else sorted(first)) == list(range(200))
+    if bench.mqtt.provider == "mosquitto":
+        assert (counts.dead_lettered, counts.acked, counts.reconnects) == (1, 200, 2)
+        assert [each.value() for each in bench.dead_letters()] == [b"bad"]
+    assert committed(bench) == 201
+
+
+def test_an_idle_bridge_stays_connected(bench: Bench) -> None:
+    with Generators(bench) as generators, Bridge(config(bench, keep_alive=1)) as bridge:
+        bench.wait_quiet(4)  # more than one and a half keep-alives
+        produce(bench, ("G-1", "at last"))
+        wait_until(lambda: generators.got, "the command arrives")
+        assert bridge.snapshot().counts.reconnects == 0
+
+
+def test_after_a_kill_the_next_run_waits_for_its_partitions_and_then_carries(bench: Bench) -> None:
+    settings = {name: bench.settings()[name] for name in ("mqtt", "kafka", "client_id")}
+    route = {"pattern": f"{bench.name}/{{device}}/commands", "topic": bench.topic, "key": "{device}"}
+    with Program("commands", {**settings, "group_id": f"{bench.name}-back", "route": route}) as first:
+        first.kill()
+    with Generators(bench) as generators, Bridge(config(bench)) as bridge:
+        produce(bench, ("G-1", "for the next run"))
+        assert bridge.snapshot().state == "waiting for partitions"
+        wait_until(lambda: generators.got, "the next run takes over, though the first never left the group")
+        assert bridge.snapshot().state == "carrying"
 
 
 def test_a_command_that_came_from_kafka_does_not_go_back_there(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import contextlib
 import gc
 import itertools
 import threading
@@ -63,6 +64,7 @@ def test_what_the_user_says_about_kafka_counts() -> None:
     [
         ({"client_id": ""}, "client id"),
         ({"session_expiry": 0}, "session"),
+        ({"session_expiry": 2**33}, "at most 4294967295"),
         ({"routes": ()}, "nothing to carry"),
         ({"routes": ROUTE}, "comma"),
         ({"kafka": {}}, "bootstrap.servers"),
@@ -191,7 +193,10 @@ def test_a_mapping_that_cannot_be_reversed_is_refused(route: TopicMapping) -> No
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"expiry": 0}, "expire at once"),
+        ({"expiry": 0}, "above zero"),
+        ({"expiry": 2**33}, "at most 4294967295"),
+        ({"expiry": float("nan")}, "out of range"),
+        ({"retries": -1}, "retries"),
         ({"group_id": ""}, "group id"),
         ({"client_id": ""}, "client id"),
         ({"kafka": {}}, "bootstrap.servers"),
@@ -279,6 +284,27 @@ def test_what_another_froze_stays_frozen() -> None:
         assert gc.get_freeze_count() > frozen // 2, "a few of them have ended since"
     finally:
         gc.unfreeze()
+
+
+def test_connections_without_progress_are_one_stall(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The MQTT broker takes each connection, and ends it before anything was acknowledged."""
+    runner, stalled = Forward(config(stall_after=1e-9)), []
+
+    def run_connection(_: object) -> None:
+        runner._note_ready()
+        stalled.append(runner.snapshot().stalled)
+        if len(stalled) == 3:
+            runner._note_progress()
+            stalled.append(runner.snapshot().stalled)
+        raise ConnectionResetError("again")
+
+    monkeypatch.setattr("helpers.bridge.runner.Connection", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(runner, "_pause", lambda: None)
+    monkeypatch.setattr(runner, "_run_connection", run_connection)
+    for _ in range(4):
+        runner._connect_once()
+    assert stalled == [False, True, True, False, False]
+    assert runner.snapshot().state == "connecting"
 
 
 def test_an_outage_of_hours_does_not_end_the_bridge() -> None:
