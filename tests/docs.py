@@ -62,6 +62,7 @@ TESTED = {
     # On the job
     'lab bridge --from "acme/{device}/readings" --to acme-readings --make-topics': _BRIDGE,
     'lab simulate --size 200 --rate 1000 --topic "acme/{device}/readings"': _BRIDGE,
+    "lab bridge back": _BRIDGE,
     "lab bridge --help": RUN,
     "lab simulate --help": RUN,
     # A stick

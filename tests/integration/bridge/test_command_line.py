@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -14,7 +15,9 @@ from typing import Any, Self
 
 import pytest
 
-from tests.integration.bridge.support import Bench, count, records, wait_until
+from helpers import lab
+from tests.integration.bridge.support import Bench, Devices, count, records, wait_until
+from tests.integration.bridge.test_commands import Generators, committed, produce
 
 LAB = str(Path(sys.executable).with_name("lab"))
 RATE = 200
@@ -124,3 +127,62 @@ def test_a_bridge_without_its_topics_says_what_to_do(env: dict[str, str]) -> Non
     assert bridge.wait() == 1
     assert "create it first" in bridge.said, bridge.said
     assert "Traceback" not in bridge.said
+
+
+def ledger(command: Command) -> dict[str, Any]:
+    (line,) = [line for line in command.said.splitlines() if line.startswith("{")]
+    return dict(json.loads(line))
+
+
+def test_a_session_that_is_gone_is_a_loss_and_the_ledger_is_json(bench: Bench, env: dict[str, str]) -> None:
+    with Command(env, "bridge", "--make-topics", "--expect-session", "--json") as bridge:
+        wait_until(lambda: "messages may be missing" in bridge.said, "the bridge sees that its session is gone")
+        assert bridge.end(signal.SIGINT) == 1
+    assert ledger(bridge)["sessions_lost"] == 1
+    assert "1 sessions lost" in bridge.said
+    with Command(env, "bridge", "--expect-session", "--json", "--session-expiry", "60") as bridge:
+        wait_until(lambda: "Ctrl-C" in bridge.said, "the bridge starts")
+        devices = bench.devices(prefix=f"{bench.name}-generators")
+        devices.publish(10)
+        devices.settle()
+        wait_until(lambda: count(bench.kafka.kafka, f"{bench.name}-generators-readings") == 10, "it carries")
+        devices.close()
+        assert bridge.end(signal.SIGTERM) == 0, bridge.said
+    assert (ledger(bridge)["state"], ledger(bridge)["acked"]) == ("ended", 10)
+
+
+def test_what_a_full_queue_dropped_is_a_loss(bench: Bench, env: dict[str, str]) -> None:
+    if bench.mqtt.provider != "mosquitto":
+        pytest.skip("only Mosquitto counts what it drops")
+    with lab.scratch("mqtt", provider="mosquitto", max_queued_messages=100, sys_interval=1) as broker:
+        env = env | {"LAB_MQTT_HOST": broker.mqtt.host, "LAB_MQTT_PORT": str(broker.mqtt.port)}
+        with Command(env, "bridge", "--make-topics", "--receive-maximum", "20") as bridge:
+            wait_until(lambda: "carrying" in bridge.said, "the bridge carries")
+            bench.kafka.freeze()
+            devices = Devices(broker.mqtt, f"{bench.name}-generators")
+            devices.publish(1000)
+            devices.settle()
+            bench.kafka.thaw()
+            wait_until(lambda: "DROPPED BY THE MQTT BROKER" in bridge.said, "the bridge hears of it")
+            devices.close()
+            assert bridge.end(signal.SIGINT) == 1
+    assert "dropped by the MQTT broker, for any of its clients." in bridge.said, bridge.said
+
+
+def test_the_way_back_and_a_command_that_no_device_hears(bench: Bench, env: dict[str, str]) -> None:
+    bench = Bench(bench.mqtt, bench.kafka, f"{bench.name}-x").make_topics()
+    arguments = ["--from", "x-readings", "--to", "x/{device}/commands", "--dead-letter", "x-dead", "--group", "x-back"]
+    with Command(env, "bridge", "back", *arguments, "--json") as bridge:
+        with Generators(bench) as generators:
+            produce(bench, *((f"G-{number}", str(number)) for number in range(20)), ("a/b", "no level"))
+            wait_until(lambda: len(generators.got) == 20, "the commands arrive")
+        assert bridge.end(signal.SIGINT) == 0, bridge.said
+    assert {"acked": 20, "dead_lettered": 1}.items() <= ledger(bridge).items()
+    assert committed(bench) == 21
+    if bench.mqtt.provider != "mosquitto":  # Artemis does not say whether a message had a subscriber
+        return
+    with Command(env, "bridge", "back", *arguments) as bridge:
+        produce(bench, ("G-1", "again"))
+        wait_until(lambda: "1 UNHEARD" in bridge.said, "the command goes to nowhere")
+        assert bridge.end(signal.SIGINT) == 1
+    assert "1 commands without a subscriber" in bridge.said, bridge.said

@@ -1,0 +1,87 @@
+"""What both directions of ``lab bridge`` share: some options, running with one live line, and the ledger at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from helpers.errors import ConfigurationError, LessonError
+from helpers.lab.progress import screen
+
+if TYPE_CHECKING:
+    from helpers.bridge import BridgeConfig, CommandsConfig, Counts, Snapshot
+    from helpers.lab.services.mqtt import MqttEndpoint
+
+_PARTITIONS = 6
+_FILE = click.Path(exists=True, dir_okay=False)
+
+
+def both_ways(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that both directions have."""
+    for option in reversed([
+        click.option("--make-topics", is_flag=True, help=f"Make missing Kafka topics, with {_PARTITIONS} partitions."),
+        click.option("--json", "as_json", is_flag=True, help="Print only the ledger, as one JSON object at the end."),
+        click.option("--tls", is_flag=True, help="Reach the MQTT broker over TLS."),
+        click.option("--ca-certs", type=_FILE, help="PEM file of the authorities to trust.  [default: the system's]"),
+        click.option("--cert", "certfile", type=_FILE, help="PEM file with the bridge's own certificate."),
+        click.option("--cert-key", "keyfile", type=_FILE, help="PEM file with its key."),
+    ]):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def mqtt_address(mqtt: MqttEndpoint, options: dict[str, Any]) -> MqttEndpoint:
+    """Take the TLS options out of ``options``, and return the MQTT broker's address with them."""
+    tls = options.pop("tls")
+    files = {name: path for name in ("ca_certs", "certfile", "keyfile") if (path := options.pop(name))}
+    return replace(mqtt, tls={**(mqtt.tls or {}), **files}) if tls or files else mqtt
+
+
+def carry(config: BridgeConfig | CommandsConfig, source: str, target: str, *, make_topics: bool, as_json: bool) -> None:
+    """Run a bridge in the foreground; raise ``LessonError`` if messages may be missing afterwards."""
+    from helpers.bridge import run
+    from helpers.sink.cluster import make_topics as create
+
+    if make_topics:
+        if not config.kafka_topics:
+            raise ConfigurationError("--make-topics", "the topics' names depend on messages", remedy="Make them first.")
+        create(config.kafka, config.kafka_topics, _PARTITIONS)
+    click.echo(f"{source} → {target}. Ctrl-C drains and ends.", err=True)
+    console = screen()
+    last: list[object] = []
+
+    def on_snapshot(snapshot: Snapshot) -> None:
+        if console.is_terminal:
+            console.print(snapshot.line(), end="\r", markup=False, overflow="crop", no_wrap=True)
+        elif (news := [snapshot.state, snapshot.counts, snapshot.last_error, snapshot.stalled]) != last:
+            last[:] = news
+            console.print(snapshot.line(), markup=False, soft_wrap=True)
+
+    ledger = run(config, on_snapshot=None if as_json else on_snapshot)
+    if as_json:
+        click.echo(json.dumps(ledger.as_dict()))
+    else:
+        console.print(f"\nLedger: {ledger.line()}", markup=False, soft_wrap=True)
+    if lost := losses(ledger.counts, retained=getattr(config, "retain", False)):
+        raise LessonError(
+            "Messages may be missing: " + ", ".join(f"{count} {what}" for what, count in lost.items()) + ".",
+            remedy="A longer session expiry, a larger queue at the MQTT broker, or QoS 1 at the devices keep them; "
+            "commands need a device that is subscribed, or --retain.",
+        )
+
+
+def losses(counts: Counts, *, retained: bool = False) -> dict[str, int]:
+    """Return how many messages may be missing, by cause; ``retained``: commands wait for their device."""
+    found = {
+        "missing before the bridge": counts.missing,
+        "sessions lost": counts.sessions_lost,
+        "dropped by the MQTT broker, for any of its clients": counts.broker_dropped,
+        "dropped at QoS 0": counts.dropped_qos0,
+        "dead letters that were cut to fit": counts.truncated,
+        "commands without a subscriber": 0 if retained else counts.unheard,
+    }
+    return {what: count for what, count in found.items() if count}
