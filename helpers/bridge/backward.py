@@ -17,7 +17,6 @@ from helpers.errors import BridgeError
 from helpers.sink.cluster import check_topics, raise_if_refused
 from helpers.sink.config import producer_settings
 from helpers.sink.records import fit, shorten
-from helpers.topics import TopicError
 
 _WINDOW = 1_000
 _PACKET_IDS = 65_535
@@ -136,8 +135,8 @@ class Backward(Runner[CommandsConfig]):
         expired = left is not None and left <= 0
         try:
             packet, left_out = (b"", 0) if expired else publish(command, config, left, packet_id, largest)
-        except (TopicError, ValueError) as error:
-            self._refuse(command, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is: this record caused it, and the next one may be good
+            self._refuse(command, str(error) or type(error).__name__)
             return b""
         counts.left_out += left_out
         counts.produced += bool(packet)

@@ -10,7 +10,7 @@ import mqtt5
 from confluent_kafka import Message, TopicPartition
 from mqtt5 import QoS
 
-from helpers.bridge.config import CommandsConfig
+from helpers.bridge.config import LONGEST_EXPIRY, CommandsConfig
 from helpers.bridge.runner import FROM_KAFKA
 from helpers.topics import check_mqtt_topic, is_mqtt_text
 
@@ -41,7 +41,8 @@ def publish(
 
     Headers become user properties, except ``mqtt.response-topic`` and ``mqtt.correlation-data``, which MQTT has places
     for. A header that MQTT cannot hold is left out: any program may have added it. All are if the packet would be
-    larger than the ``largest`` that the MQTT broker takes. ``left``: seconds until the command expires.
+    larger than the ``largest`` that the MQTT broker takes. ``left``: seconds until the command expires, which a clock
+    that is ahead makes more than fit.
 
     Raises ``TopicError`` or ``ValueError`` if the key makes no topic, if one of the two headers is not valid, or if the
     value alone is too large.
@@ -56,7 +57,7 @@ def publish(
     for properties in ([each for each in foreign if all(map(is_mqtt_text, each))], []):
         packet = mqtt5.PublishPacket(
             topic, record.value() or b"", qos=QoS.AT_LEAST_ONCE, packet_id=packet_id, retain=config.retain,
-            message_expiry_interval=None if left is None else math.ceil(left),
+            message_expiry_interval=None if left is None else min(math.ceil(left), LONGEST_EXPIRY),
             response_topic=None if answer is None else check_mqtt_topic(_text(answer)),
             correlation_data=own.get("mqtt.correlation-data"),
             user_properties=[*properties, (FROM_KAFKA, at.topic), ("kafka.offset", f"{at.partition}/{at.offset}")],

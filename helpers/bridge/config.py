@@ -18,7 +18,7 @@ _LONGEST = 65_535
 # One below the protocol's default of 65,535, which is left out of CONNECT: then Mosquitto assumes its own default, 20.
 RECEIVE_MAXIMUM = 65_534
 # The longest expiry, in seconds, that fits into its four bytes.
-_LATEST = 2**32 - 1
+LONGEST_EXPIRY = 2**32 - 1
 
 
 class MqttAddress(Protocol):
@@ -111,9 +111,9 @@ class BridgeConfig(MqttSide, SinkConfig):
     def _contradictions(self) -> list[Contradiction]:
         return [
             (not self.client_id, "A bridge needs a client id: its session is found by it.", "choose one and keep it"),
-            (not 0 < self.session_expiry <= _LATEST,
+            (not 0 < self.session_expiry <= LONGEST_EXPIRY,
              "Without a session that outlives the connection, messages are lost.",
-             f"give session_expiry in seconds, longer than the longest pause you expect, at most {_LATEST}"),
+             f"give session_expiry in seconds, longer than the longest pause you expect, at most {LONGEST_EXPIRY}"),
             *super()._contradictions(),
             (any(sign in (self.share or "") for sign in "/+#"), "share is not a valid group name.",
              "leave out /, + and #"),
@@ -188,8 +188,8 @@ class CommandsConfig(MqttSide):
             # Else each dead letter would come again, as a command.
             (self.dead_letter_topic in self.route.kafka_topics, "Dead letters need a topic of their own.",
              "choose another dead_letter_topic"),
-            (self.expiry is not None and not 0 < self.expiry <= _LATEST, f"expiry={self.expiry} is out of range.",
-             f"give seconds above zero, at most {_LATEST}, or None"),
+            (self.expiry is not None and not 0 < self.expiry <= LONGEST_EXPIRY, f"expiry={self.expiry} is invalid.",
+             f"give seconds above zero, at most {LONGEST_EXPIRY}, or None"),
             (self.retries not in range(4), "retries is out of range.", "give 0 to 3"),
             (str(self.kafka.get("enable.auto.commit", False)).lower() != "false",
              "Offsets may be committed after the PUBACK only.", "leave out enable.auto.commit"),

@@ -135,25 +135,33 @@ def ledger(command: Command) -> dict[str, Any]:
 
 
 def test_a_session_that_is_gone_is_a_loss_and_the_ledger_is_json(bench: Bench, env: dict[str, str]) -> None:
+    topic, devices = f"{bench.name}-generators-readings", bench.devices(prefix=f"{bench.name}-generators")
+
+    def stored() -> int:
+        return count(bench.kafka.kafka, topic)
+
     with Command(env, "bridge", "--make-topics", "--expect-session", "--json") as bridge:
         wait_until(lambda: "messages may be missing" in bridge.said, "the bridge sees that its session is gone")
+        # Until it has subscribed, nothing waits for the next run.
+        wait_until(lambda: devices.publish(1) or stored(), "it carries")
         assert bridge.end(signal.SIGINT) == 1
     assert ledger(bridge)["sessions_lost"] == 1
     assert "1 sessions lost" in bridge.said
     with Command(env, "bridge", "--expect-session", "--json", "--session-expiry", "60") as bridge:
         wait_until(lambda: "Ctrl-C" in bridge.said, "the bridge starts")
-        devices = bench.devices(prefix=f"{bench.name}-generators")
+        before = stored()
         devices.publish(10)
         devices.settle()
-        wait_until(lambda: count(bench.kafka.kafka, f"{bench.name}-generators-readings") == 10, "it carries")
+        wait_until(lambda: stored() >= before + 10, "it carries")
         devices.close()
         assert bridge.end(signal.SIGTERM) == 0, bridge.said
-    assert (ledger(bridge)["state"], ledger(bridge)["acked"]) == ("ended", 10)
+    assert ledger(bridge)["state"] == "ended"
+    assert ledger(bridge)["acked"] >= 10
 
 
 def test_what_a_full_queue_dropped_is_a_loss(bench: Bench, env: dict[str, str]) -> None:
     if bench.mqtt.provider != "mosquitto":
-        pytest.skip("only Mosquitto counts what it drops")
+        pytest.skip("by design: only Mosquitto counts what it drops")
     with lab.scratch("mqtt", provider="mosquitto", max_queued_messages=100, sys_interval=1) as broker:
         env = env | {"LAB_MQTT_HOST": broker.mqtt.host, "LAB_MQTT_PORT": str(broker.mqtt.port)}
         with Command(env, "bridge", "--make-topics", "--receive-maximum", "20") as bridge:

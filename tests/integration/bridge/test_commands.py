@@ -149,6 +149,7 @@ def test_stale_looped_and_impossible_commands_are_not_sent(bench: Bench) -> None
         produce(bench, ("G-1", "good"))
         wait_until(lambda: bridge.snapshot().counts.received == 6, "all were read")
         wait_until(lambda: bridge.snapshot().in_flight == 0, "all are dealt with")
+        wait_until(lambda: generators.got, "the good one arrives")
         counts = bridge.snapshot().counts
     assert [each.payload for each in generators.got] == [b"good"]
     assert (counts.expired, counts.looped, counts.dead_lettered) == (1, 1, 3)
@@ -193,6 +194,7 @@ def test_a_key_or_answer_that_mqtt_cannot_hold_is_dead_lettered_and_the_next_pas
         assert producer.flush(60) == 0
         wait_until(lambda: bridge.snapshot().counts.received == 10, "all were read")
         wait_until(lambda: bridge.snapshot().in_flight == 0, "all are dealt with")
+        wait_until(lambda: generators.got, "the good one arrives")
         counts = bridge.snapshot().counts
     assert [each.payload for each in generators.got] == [b"good"]
     assert (counts.reconnects, counts.dead_lettered) == (0, 9)

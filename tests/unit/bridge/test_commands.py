@@ -76,6 +76,13 @@ def test_headers_give_way_before_a_command_is_too_large() -> None:
         sent(Record(a_value=b"x" * LARGEST), LARGEST)
 
 
+def test_a_clock_that_is_ahead_does_not_make_an_expiry_that_mqtt_cannot_hold() -> None:
+    data, _ = publish(Command(cast("Message", Record())), commands(), 2.0**33, 5, None)
+    packet, _ = mqtt5.read(memoryview(data))
+    assert isinstance(packet, mqtt5.PublishPacket)
+    assert packet.message_expiry_interval == 2**32 - 1
+
+
 def test_a_record_goes_back_unless_it_came_from_there() -> None:
     packet, _ = sent(Record(some_headers=[("mqtt.topic", b"generators/G-1/readings")]))
     assert packet.topic == "generators/G-1/commands"

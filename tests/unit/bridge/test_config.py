@@ -195,7 +195,7 @@ def test_a_mapping_that_cannot_be_reversed_is_refused(route: TopicMapping) -> No
     [
         ({"expiry": 0}, "above zero"),
         ({"expiry": 2**33}, "at most 4294967295"),
-        ({"expiry": float("nan")}, "out of range"),
+        ({"expiry": float("nan")}, "invalid"),
         ({"retries": -1}, "retries"),
         ({"group_id": ""}, "group id"),
         ({"client_id": ""}, "client id"),
