@@ -9,6 +9,7 @@ tests run on it too.
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import struct
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -29,7 +30,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
 from helpers import lab
-from helpers.fleet.fleet import Fleet
+from helpers.fleet.fleet import Fleet, Reading
 from helpers.lab.runtime.ports import any_free
 from helpers.lab.runtime.program import on_path
 from helpers.lab.services.influxdb import InfluxEndpoint
@@ -142,6 +143,7 @@ class Sink:
     topic: str
     measurement: str
     readings: int
+    produce: Callable[[Reading], None]
     running: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self) -> subprocess.Popen[str]:
@@ -174,6 +176,10 @@ class Sink:
         output, errors = self.start().communicate(timeout=WITHIN)
         assert output, errors
         return int(output)
+
+    def generators(self) -> set[str]:
+        series = self.ask(f'SHOW TAG VALUES FROM "{self.measurement}" WITH KEY = "generator"')
+        return {value for each in series for _, value in each["values"]}
 
     def ask(self, query: str, method: str = "GET") -> list[dict[str, Any]]:
         server = self.influxdb.influxdb
@@ -249,7 +255,12 @@ def sink(here: Any, influxdb: Any, unique: Callable[[str], str]) -> Iterator[Sin
     for each in [*readings, *readings[::10]]:
         producer.produce(topic, frame + each.to_json(), each.generator_id, headers=each.headers())
     assert producer.flush(30) == 0
-    made = Sink(here, influxdb, topic, topic, len(readings))
+
+    def produce(reading: Reading) -> None:
+        producer.produce(topic, frame + reading.to_json(), reading.generator_id, headers=reading.headers())
+        assert producer.flush(30) == 0
+
+    made = Sink(here, influxdb, topic, topic, len(readings), produce)
     made.make_database()
     wait_until(made.coordinated, "a coordinator", WITHIN)
     try:
@@ -322,3 +333,21 @@ def test_a_write_that_influxdb_refuses_commits_nothing(sink: Sink) -> None:
     _, errors = sink.start().communicate(timeout=WITHIN)
     assert "InfluxDB answers 404" in errors
     assert sink.committed() == 0
+
+
+STRANGE = ("X-001", "two words", "a,b", "a=b", "kind=fuel, none", "back\\slash", '"quoted"', "Ü")
+REFUSED: tuple[dict[str, Any], ...] = (
+    {"fuel": math.nan}, {"temperature": math.inf}, {"generator_id": "two\nlines"}, {"generator_id": "end\\"},
+)  # fmt: skip
+
+
+def test_a_point_that_is_refused_stops_neither_its_batch_nor_the_commit(sink: Sink) -> None:
+    """And a generator of any other name, which no list of sites knows, is a point of its own."""
+    reading = next(Fleet(1, seed=5).readings())
+    for changed in [*({"generator_id": each} for each in STRANGE), *REFUSED]:
+        sink.produce(replace(reading, **changed))
+    output, errors = sink.start().communicate(timeout=WITHIN)
+    assert f"{len(REFUSED)} points were refused" in output, errors
+    assert sink.points() == sink.readings + len(STRANGE)
+    assert sink.committed() == records(sink) + len(STRANGE) + len(REFUSED)
+    assert set(STRANGE) < sink.generators()
