@@ -2,6 +2,17 @@
 
 from helpers.figures import dashboard, live
 from helpers.figures.diagrams import partitions, sequence
+from helpers.figures.fates import fates
 from helpers.figures.style import PALETTE, TEMPLATE, DescribedFigure, LiveFigure
 
-__all__ = ["PALETTE", "TEMPLATE", "DescribedFigure", "LiveFigure", "dashboard", "live", "partitions", "sequence"]
+__all__ = [
+    "PALETTE",
+    "TEMPLATE",
+    "DescribedFigure",
+    "LiveFigure",
+    "dashboard",
+    "fates",
+    "live",
+    "partitions",
+    "sequence",
+]

@@ -43,6 +43,7 @@ OPENS = {"os.open", "webbrowser.open", "tarfile.open", "self._sink.open"}
 EXCUSED = {
     ("archive.py", "os.nice"): 'hasattr(os, "nice")',
     ("processes.py", "start_new_session"): "start_new_session=not windows",
+    ("worker.py", "start_new_session"): 'start_new_session=os.name != "nt"',
     ("processes.py", "/proc/"): 'sys.platform == "linux"',
     ("notebooks.py", "os.geteuid"): 'hasattr(os, "geteuid")',
 }

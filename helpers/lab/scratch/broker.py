@@ -36,6 +36,8 @@ class Scratch:
     ends with Python; if Python was killed, the next scratch broker or ``lab down`` ends it.
     """
 
+    ns = ""  # nobody shares it, so names need no namespace
+
     def __init__(
         self, service: Service[Any], program: Program, settings: Settings, options: Mapping[str, object]
     ) -> None:
