@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 # A busy machine is slow, not wrong.
@@ -175,6 +176,17 @@ def _as_in(env: dict[str, str], patch: pytest.MonkeyPatch) -> None:
 def unique() -> Callable[[str], str]:
     """Make unique names: ``unique("readings")`` is ``readings-3f9c2a17``."""
     return lambda word: f"{word}-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture(scope="module")
+def _one_cluster() -> Iterator[None]:
+    """Hold a lock of this machine: one test at a time starts a cluster of brokers, which takes 700 MB."""
+    from helpers.lab.settings import Settings
+
+    cache = Settings.from_environment().cache
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / "cluster.lock"):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import re
 import shutil
@@ -14,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 from confluent_kafka import KafkaException
 from packaging.requirements import Requirement
 
@@ -22,14 +20,13 @@ from helpers.errors import LessonError
 from helpers.lab import lifecycle
 from helpers.lab.connect import attach
 from helpers.lab.progress import Reporter, html_table
-from helpers.lab.runtime import artifacts, java, ports
+from helpers.lab.runtime import artifacts, java, ports, processes
 from helpers.lab.settings import Settings
 from helpers.lab.shared import share as sharing
 from helpers.lab.state import State
 from helpers.paths import ROOT
 
 _GB = 1_000_000_000
-_CGROUP = Path("/sys/fs/cgroup")
 _NEEDED_MEMORY = 1.5 * _GB
 _NEEDED_DISK = 1.0 * _GB
 _REINSTALL = "Install the lessons' packages again: `uv sync`, or `pip install -e .` in the environment you use."
@@ -155,22 +152,13 @@ def _downloads(settings: Settings) -> Check:
 
 def _memory(statuses: list[lifecycle.Status]) -> Check:
     ours = sum(each.memory or 0 for each in statuses)
-    free = min(psutil.virtual_memory().available, _left_by_cgroup()) + ours
+    free = processes.free_memory() + ours
     return Check(
         name="Memory",
         passed=free > _NEEDED_MEMORY,
         seen=f"{free / _GB:.1f} GB available, of which the lab uses {ours / _GB:.1f}",
         remedy=f"The lab needs {_NEEDED_MEMORY / _GB:.1f} GB: close other programs.",
     )
-
-
-def _left_by_cgroup() -> float:
-    """Return how many bytes a container's limit leaves, in version 2 of cgroups; infinity where there is no limit."""
-    with contextlib.suppress(OSError, ValueError, KeyError):  # the limit may be the word max
-        limit, used, more = ((_CGROUP / f"memory.{name}").read_text("utf-8") for name in ("max", "current", "stat"))
-        cached = dict(line.split() for line in more.splitlines())["inactive_file"]  # given back when it is needed
-        return int(limit) - int(used) + int(cached)
-    return float("inf")
 
 
 def _disk(folder: Path) -> Check:

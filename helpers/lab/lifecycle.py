@@ -202,7 +202,7 @@ def _start(
     with ThreadPoolExecutor(len(programs)) as pool:
         list(pool.map(begin, programs))
     report.say(f"Ready after {time.monotonic() - began:.1f} s.")
-    archive.make_later((lab.services[name].process for name in programs), settings.cache, settings.home / "archive")
+    archive.make_later((lab.services[name].pid for name in programs), settings.cache, settings.home / "archive")
 
 
 def _ports(

@@ -19,7 +19,6 @@ import psutil
 from filelock import FileLock
 
 from helpers.lab.runtime import artifacts, processes
-from helpers.lab.runtime.processes import Process
 
 _LIST = "classes.txt"
 _RECORD = f"-XX:DumpLoadedClassList={_LIST}"
@@ -63,11 +62,11 @@ def make(pid: int, cache: Path) -> None:
                 (staging / "new.jsa").replace(file)
 
 
-def make_later(running: Iterable[Process], cache: Path, folder: Path) -> None:
+def make_later(pids: Iterable[int], cache: Path, folder: Path) -> None:
     """Write the archives of those that record, if any, in a process of its own, which works in ``folder``."""
-    if pids := [str(each.pid) for each in running if _recording(each.pid)]:
-        folder.mkdir(exist_ok=True)
-        command = [sys.executable, "-m", __name__, str(cache), *pids]
+    if recording := [str(each) for each in pids if _recording(each)]:
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", __name__, str(cache), *recording]
         processes.start(command, log=folder / "log.txt", folder=folder)
 
 

@@ -24,6 +24,7 @@ _OWNED_BY = re.compile(r"(\d{1,9}) (\d+\.\d+)")
 _DETACHED = 0x00000200 | 0x08000000
 # Java reads names of files by the locale, and under C knows no letter beyond ASCII. macOS and Windows need no telling.
 LOCALE = {"LC_ALL": "C.UTF-8"} if sys.platform == "linux" else {}
+_CGROUP = Path("/sys/fs/cgroup")
 # Children are kept so that one which ends is reaped, not left a zombie that looks alive.
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -148,6 +149,16 @@ def start_time(pid: int) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         return int(fields[19]) / os.sysconf("SC_CLK_TCK")
     return psutil.Process(pid).create_time()
+
+
+def free_memory() -> float:
+    """Return how many bytes new processes may take: what the machine has available, or a container's limit leaves."""
+    free: float = psutil.virtual_memory().available
+    with contextlib.suppress(OSError, ValueError, KeyError):  # no cgroups of version 2, or the limit is the word max
+        limit, used, more = ((_CGROUP / f"memory.{name}").read_text("utf-8") for name in ("max", "current", "stat"))
+        cached = dict(line.split() for line in more.splitlines())["inactive_file"]  # given back when it is needed
+        free = min(free, int(limit) - int(used) + int(cached))
+    return free
 
 
 def tail(log: Path, *, lines: int = 15, indent: str = "  ") -> str:

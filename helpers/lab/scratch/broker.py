@@ -33,19 +33,26 @@ class Scratch:
     """A broker for this Python alone. Use it as a context manager, or call :meth:`start` and :meth:`close`.
 
     It can be killed, stopped, frozen and started again on the same port with the same data. If it is not closed, it
-    ends with Python; if Python was killed, the next scratch broker or ``lab down`` ends it.
+    ends with Python; if Python was killed, the next scratch broker or ``lab down`` ends it. ``listen`` are its ports,
+    if they must be known before it starts.
     """
 
     ns = ""  # nobody shares it, so names need no namespace
 
     def __init__(
-        self, service: Service[Any], program: Program, settings: Settings, options: Mapping[str, object]
+        self,
+        service: Service[Any],
+        program: Program,
+        settings: Settings,
+        options: Mapping[str, object],
+        listen: tuple[int, ...] = (),
     ) -> None:
         self.provider = program.name
         self._service = service
         self._program = program
         self._settings = settings
         self._options = options
+        self._listen = listen
         self._instance: Instance | None = None
         self._process: Process | None = None
 
@@ -57,14 +64,14 @@ class Scratch:
 
     def start(self) -> Self:
         """Start the broker, or start it again after :meth:`kill` or :meth:`stop`. Returns once it is ready."""
-        if self._process is not None and self._process.alive():
+        if self.alive:
             return self
         launch.prepare([self._program], self._settings, OnScreen())
         if self._instance is None:
             sweep()
             folder = Path(tempfile.mkdtemp(prefix=f"scratch-{self.provider}-"))
             (folder / MARK).touch()
-            chosen = tuple(ports.any_free() for _ in self._service.ports)
+            chosen = self._listen or tuple(ports.any_free() for _ in self._service.ports)
             self._instance = Instance(folder=folder, cache=self._settings.cache, ports=chosen, settings=self._options)
             atexit.register(self.close)
         try:
@@ -112,6 +119,11 @@ class Scratch:
             yield
         finally:
             self.thaw()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs, frozen or not."""
+        return self._process is not None and self._process.alive()
 
     @property
     def pid(self) -> int:

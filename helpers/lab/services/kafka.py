@@ -83,8 +83,9 @@ def _format(instance: Instance) -> None:
     data.mkdir(exist_ok=True)
     # The levels of Kafka's features, as Kafka 4.3 writes them for a new cluster.
     (data / "bootstrap.checkpoint").write_bytes(gzip.decompress((CONF / "kafka.checkpoint.gz").read_bytes()))
-    ids = {"cluster.id": secrets.token_urlsafe(16), "directory.id": secrets.token_urlsafe(16)}
-    lines = {"version": 1, "node.id": instance.settings.get("node.id", 1), **ids}
+    chosen = {"node.id": 1, "cluster.id": secrets.token_urlsafe(16), **instance.settings}
+    ids = {key: chosen[key] for key in ("node.id", "cluster.id")}
+    lines = {"version": 1, **ids, "directory.id": secrets.token_urlsafe(16)}
     (data / "meta.properties").write_text("".join(f"{key}={each}\n" for key, each in lines.items()), encoding="utf-8")
 
 

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException
 from helpers.lab import doctor
 from helpers.lab.errors import JavaMissing, LabError
 from helpers.lab.lifecycle import Status
-from helpers.lab.runtime import java
+from helpers.lab.runtime import java, processes
 from helpers.lab.services.table import SERVICES
 from helpers.lab.settings import Settings
 
@@ -146,7 +146,7 @@ def test_a_report_shows_remedies_of_what_failed_only() -> None:
 def test_the_limit_of_a_container_counts(
     limit: str | None, room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "_CGROUP", tmp_path)
+    monkeypatch.setattr(processes, "_CGROUP", tmp_path)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=8_000_000_000))
     if limit:
         files = {"max": limit, "current": "800000000", "stat": "anon 600000000\ninactive_file 100000000"}
