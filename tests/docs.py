@@ -34,6 +34,7 @@ TESTED = {
     "uv sync --all-groups": _CI,
     "python3 -m venv .venv": _OFFLINE,
     "python3 --version": RUN,
+    ".venv/bin/pip install --editable . --constraint constraints.txt": _OFFLINE,
     ".venv/bin/pip install --editable .": _OFFLINE,
     ".venv/bin/pip install --upgrade pip": "not run: it would change the environment in which the tests run",
     ".venv/bin/pip install --editable . --group dev": "not run: a second environment of 1 GB for one option of pip",
@@ -68,9 +69,9 @@ TESTED = {
     # A stick
     "export STICK=/media/stick": _OFFLINE,
     'git clone ADDRESS-OF-THIS-REPOSITORY "$STICK/lessons"': _OFFLINE,
-    'uv export --quiet --no-dev --no-emit-project --no-hashes --output-file "$STICK/requirements.txt"': _OFFLINE,
-    'uv run --with pip pip download --dest "$STICK/wheels" --requirement "$STICK/requirements.txt" '
-    "hatchling==1.33.0 editables": _OFFLINE,
+    'uv run --with pip pip download --dest "$STICK/wheels" --requirement constraints.txt hatchling==1.33.0 editables': (
+        _OFFLINE
+    ),
     'lab prefetch --to "$STICK/programs"': _OFFLINE,
     "uv pip compile --quiet --python-platform aarch64-apple-darwin --python-version 3.12 --output-file "
     '"$STICK/macos.txt" pyproject.toml': _OFFLINE,
