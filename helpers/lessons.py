@@ -14,7 +14,8 @@ class Lesson:
     """One lesson. ``owns`` are first words of MQTT topics, Kafka topics, groups and subjects, without namespace.
 
     A name belongs to the lesson if it is such a word, or begins with one followed by ``-``, ``_``, ``.`` or ``/``.
-    ``sessions`` are the client ids whose MQTT sessions outlive their connection.
+    ``sessions`` are the client ids whose MQTT sessions outlive their connection. ``needs`` are the lab's services that
+    must run for it.
     """
 
     number: str
@@ -22,6 +23,7 @@ class Lesson:
     file: str
     owns: tuple[str, ...]
     sessions: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ("mqtt", "kafka", "registry", "influxdb")
 
     @property
     def path(self) -> Path:

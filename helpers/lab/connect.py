@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from helpers.lab.progress import OnScreen, Reporter, html_table
 from helpers.lab.services.base import MaskedConfig
 from helpers.lab.services.influxdb import InfluxEndpoint
 from helpers.lab.services.mqtt import MqttEndpoint
-from helpers.lab.services.table import PROGRAMS
+from helpers.lab.services.table import PROGRAMS, SERVICES
 from helpers.lab.settings import Settings
 
 _REMEDY = "`lab up` starts again what has died; `lab doctor` in a terminal says more."
@@ -28,7 +29,7 @@ class Here:
     """The services in use: addresses and configuration, never a client. Shown as a table at the end of a cell.
 
     ``ns`` goes in front of every topic, group, client id and subject. ``kafka`` and ``registry`` are dicts for
-    confluent-kafka's clients; ``influxdb`` is None if it is not available.
+    confluent-kafka's clients; ``influxdb`` is None if it is not available, and so is what a lesson does not need.
     """
 
     ns: str
@@ -58,7 +59,7 @@ def provided_by(status: Status) -> str:
 
 
 def connect(*, lesson: str | None = None, report: Reporter | None = None) -> Here:
-    """Attach to the lab, starting it if need be, and reset what ``lesson`` (``"04"``) made before.
+    """Attach to the lab, starting what ``lesson`` (``"04"``) needs, and reset what that lesson made before.
 
     With a lesson, what an earlier run of it left running in this process is ended first (:func:`~helpers.lab.beside`).
 
@@ -68,33 +69,28 @@ def connect(*, lesson: str | None = None, report: Reporter | None = None) -> Her
     """
     settings = Settings.from_environment()
     chosen = lessons.find(lesson) if lesson is not None else None
-    here = attach(settings, report=report or OnScreen())
+    here = attach(settings, report=report or OnScreen(), only=chosen.needs if chosen else SERVICES)
     if chosen is not None:
         running.end()
         reset.reset(here.status, reset.names(here.ns, chosen, alone=reset.exclusive(settings)))
     return here
 
 
-def attach(settings: Settings, *, report: Reporter) -> Here:
+def attach(settings: Settings, *, report: Reporter, only: Collection[str] = SERVICES) -> Here:
     """Return the services in use, starting what does not run.
 
     Raises:
-        LabError: A service that every lesson needs cannot be used.
+        LabError: One that is needed cannot be used.
     """
-    statuses = lifecycle.status(settings)
+    statuses = lifecycle.status(settings, only=only)
     if any(each.service.required and not each.ready and each.provider != "given" for each in statuses):
-        statuses = lifecycle.up(settings, report=report)
+        statuses = lifecycle.up(settings, report=report, only=only)
     for each in statuses:
         if each.service.required and not each.ready:
             address = f" at {each.endpoint.address}" if each.endpoint else ""
             remedy = _REMEDIES.get(each.provider, _REMEDY).format(name=each.service.name, variables=each.service.prefix)
             raise LabError(f"{each.service.title}{address} cannot be used: {each.problem}.", remedy=remedy)
-    endpoints: dict[str, Any] = {each.service.name: each.endpoint for each in statuses if each.ready}
-    return Here(
-        ns=settings.ns,
-        mqtt=endpoints["mqtt"],
-        kafka=endpoints["kafka"].conf,
-        registry=endpoints["registry"].conf,
-        influxdb=endpoints.get("influxdb"),
-        status=tuple(statuses),
-    )
+    ready = {each.service.name: each.endpoint for each in statuses if each.ready}
+    found: dict[str, Any] = {name: ready.get(name) for name in ("mqtt", "influxdb")}
+    found |= {name: getattr(ready.get(name), "conf", None) for name in ("kafka", "registry")}
+    return Here(ns=settings.ns, status=tuple(statuses), **found)

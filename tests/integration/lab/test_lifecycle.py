@@ -20,7 +20,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from helpers import lab
+from helpers import lab, lessons
 from helpers.lab import lifecycle, state
 from helpers.lab.errors import LabBusy, LabError, NotWritable, ServiceDied, ServiceNotReady
 from helpers.lab.lifecycle import Status
@@ -75,6 +75,18 @@ def test_up_down_and_what_lies_between(own_env: dict[str, str], own: lab.Setting
     assert "Kafka" in ended.stdout
     assert not started_here(own.home)
     assert command(own_env, "down").stdout.strip() == "Nothing was running."
+
+
+def test_a_lesson_starts_only_what_it_needs(
+    own_env: dict[str, str], own: lab.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in own_env.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setitem(lessons.LESSONS, "03", dataclasses.replace(lessons.LESSONS["03"], needs=("mqtt",)))
+    here = lab.connect(lesson="03")
+    assert here.mqtt.port
+    assert (here.kafka, here.registry, here.influxdb) == (None, None, None)
+    assert [each.service.name for each in lab.status(own) if each.ready] == MQTT
 
 
 def test_a_broker_that_hangs_is_replaced(own: lab.Settings) -> None:
