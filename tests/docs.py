@@ -115,7 +115,7 @@ TESTED = {
     "uv run pytest -n 3 -m slow": _CI,
     "uv run pytest --again tests/notebooks -k 02": _CI,
     "uv run pytest --nbmake --nbmake-timeout=60 notebooks": ".github/workflows/ci.yml",
-    "uv run --group browser pytest tests/browser": _CI,
+    "uv run --group browser pytest -n 2 tests/browser": _CI,
     "uv run ruff check && uv run ruff format --check && uv run mypy && uv run codespell": _CI,
     "uv run pytest tests/compose": _CI,
     "bash .ci/run": "not run: the tests would run themselves",

@@ -59,7 +59,7 @@ def jupyterlab(settings: Settings, first: Lesson, *, port: int = _PORT) -> Itera
     Raises:
         LabError: It did not start; the message shows the end of its log.
     """
-    port = ports.next_free(port, but=set())
+    port = ports.any_free() if settings.any_port else ports.next_free(port, but=set())
     token = secrets.token_hex(16)
     log = settings.home / "jupyterlab.txt"
     page = f"lab/tree/{first.path.relative_to(ROOT).as_posix()}"
@@ -83,7 +83,7 @@ def jupyterlab(settings: Settings, first: Lesson, *, port: int = _PORT) -> Itera
             command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
     try:
-        _await(process, f"http://{LOOPBACK}:{port}/api", log)
+        _await(process, f"http://{LOOPBACK}:{port}/api/status?token={token}", log)
         yield JupyterLab(f"http://{LOOPBACK}:{port}/{page}?token={token}", process)
     finally:
         process.terminate()
@@ -94,6 +94,7 @@ def jupyterlab(settings: Settings, first: Lesson, *, port: int = _PORT) -> Itera
 
 
 def _await(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    # Only ours knows the token: two that start at once may have chosen one port, and the other's answer says nothing.
     deadline = time.monotonic() + _READY_WITHIN
     while process.poll() is None and time.monotonic() < deadline:
         try:
