@@ -60,7 +60,13 @@ def naive(settings: dict[str, Any], *, skip_dup: bool = False, ack_when_reported
         mqtt.CallbackAPIVersion.VERSION2, wanted.client_id, protocol=mqtt.MQTTv5, manual_ack=ack_when_reported
     )
 
+    awaited = None  # what to print next; a session's messages may come before the answer to SUBSCRIBE
+
     def on_message(client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        nonlocal awaited
+        if awaited:
+            print(awaited, flush=True)
+            awaited = None
         if skip_dup and message.dup:
             return
         if wanted.serializer == "json":
@@ -78,9 +84,14 @@ def naive(settings: dict[str, Any], *, skip_dup: bool = False, ack_when_reported
     def on_connect(client: mqtt.Client, *_: object) -> None:
         client.subscribe([(name, SubscribeOptions(qos=1)) for name in wanted.filters])
 
+    def on_subscribe(*_: object) -> None:
+        nonlocal awaited
+        print("ready", flush=True)
+        awaited = "received"
+
     client.on_message = on_message
     client.on_connect = on_connect
-    client.on_subscribe = lambda *_: print("ready", flush=True)
+    client.on_subscribe = on_subscribe
     properties = Properties(PacketTypes.CONNECT)
     properties.SessionExpiryInterval = wanted.session_expiry
     properties.ReceiveMaximum = wanted.receive_maximum

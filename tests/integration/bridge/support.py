@@ -186,6 +186,12 @@ class Program:
         assert self._process is not None
         return self._process
 
+    def wait_received(self) -> None:
+        """Wait until a naive bridge has received a message since its start: from then on it has something to lose."""
+        if self._kind == "naive":
+            assert self.process.stdout is not None
+            assert self.process.stdout.readline() == "received\n"
+
     def kill(self) -> None:
         self.process.kill()
         self.process.communicate()
@@ -194,7 +200,7 @@ class Program:
         """Send SIGTERM, and return the ledger if the program prints one."""
         self.process.send_signal(signal.SIGTERM)
         out, _ = self.process.communicate(timeout=PATIENCE)
-        return dict(json.loads(out)) if out.strip() else {}
+        return dict(json.loads(out)) if out.startswith("{") else {}
 
     def __enter__(self) -> Self:
         return self.start()

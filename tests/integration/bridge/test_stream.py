@@ -40,6 +40,7 @@ def kill_again_and_again(bench: Bench, kind: str, kills: int) -> Devices:
     with Program(kind, bench.settings(receive_maximum=WINDOW)) as bridge:
         for _ in range(kills):
             with stream(devices, 1000):
+                bridge.wait_received()
                 time.sleep(random.uniform(0, 0.1))  # noqa: S311
                 bridge.kill()
             bridge.start()
@@ -64,6 +65,7 @@ def stop_under_load(bench: Bench, kind: str) -> tuple[Devices, list[dict[str, ob
     devices, ledgers = bench.devices(), []
     with Program(kind, bench.settings()) as bridge:
         with stream(devices, 2000):
+            bridge.wait_received()
             ledgers.append(bridge.terminate())
         bridge.start()
         bench.wait_quiet()
@@ -95,6 +97,7 @@ def two_on_a_shared_subscription(bench: Bench, kind: str) -> Devices:
     devices = bench.devices()
     with member("one") as one, member("two"):
         with stream(devices, 2000):
+            one.wait_received()
             one.kill()
         # Its messages wait in its session until it is back under its client id.
         one.start()
