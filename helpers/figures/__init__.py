@@ -1,6 +1,6 @@
-"""Figures of the lessons: colours and a template, live figures, the operations dashboard, and diagrams."""
+"""Figures of the lessons: colours and a template, live figures, the operations dashboard, diagrams and charts."""
 
-from helpers.figures import dashboard, live
+from helpers.figures import charts, dashboard, live
 from helpers.figures.diagrams import partitions, sequence
 from helpers.figures.fates import fates
 from helpers.figures.style import PALETTE, TEMPLATE, DescribedFigure, LiveFigure
@@ -10,6 +10,7 @@ __all__ = [
     "TEMPLATE",
     "DescribedFigure",
     "LiveFigure",
+    "charts",
     "dashboard",
     "fates",
     "live",

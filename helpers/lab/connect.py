@@ -48,7 +48,7 @@ class Here:
     def _rows(self) -> list[tuple[str, str, str]]:
         rows = [(each.service.title, each.endpoint.address, provided_by(each)) for each in self.status if each.endpoint]
         absent = [each.service.title for each in self.status if not each.endpoint]
-        rows += [(title, "–", "not available; only lesson 9 uses it") for title in absent]
+        rows += [(title, "–", "not available; only lesson 10 uses it") for title in absent]
         return rows + ([("Namespace", self.ns, "in front of every name")] if self.ns else [])
 
 

@@ -108,7 +108,7 @@ def _services(settings: Settings, report: Reporter) -> Iterator[Check]:
 def _smoke_test(status: lifecycle.Status, name: str) -> Check:
     service, endpoint = status.service, status.endpoint
     if endpoint is None and not service.required:
-        return Check(name=service.title, passed=True, seen=f"not available; only lesson 9 uses {service.title}")
+        return Check(name=service.title, passed=True, seen=f"not available; only lesson 10 uses {service.title}")
 
     def action() -> str:
         if status.problem:

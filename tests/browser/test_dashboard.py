@@ -115,7 +115,7 @@ def turn(page: Any, theme: str) -> None:
 
 
 def test_the_dashboard_follows_the_fleet_and_stops_when_told(visit: Visit, jupyter: Jupyter, artifacts: Path) -> None:
-    lesson = LessonPage(visit, jupyter, by_number("09"))
+    lesson = LessonPage(visit, jupyter, by_number("10"))
     lesson.run_all()
     turn(visit.page, "Light")
     lesson.screenshots(artifacts / "browser" / "light")
@@ -145,7 +145,7 @@ def test_the_dashboard_follows_the_fleet_and_stops_when_told(visit: Visit, jupyt
 
 
 def test_the_dashboard_ends_by_itself(visit: Visit, jupyter: Jupyter) -> None:
-    lesson = LessonPage(visit, jupyter, by_number("09"))
+    lesson = LessonPage(visit, jupyter, by_number("10"))
     lesson.run_all()
     DashboardCell(lesson).stopped()
 

@@ -54,7 +54,7 @@ def test_lesson_09_runs_on_a_later_influxdb(stack: Stack, tmp_path: Path, name: 
     stack.up(name, profiles=[name])
     env = {**stack.env, **advised(name), "LAB_HOME": str(tmp_path)}
     env["LAB_INFLUXDB_URL"] = f"http://127.0.0.1:{stack.port[name]}"
-    command = [str(Path(sys.executable).with_name("lab")), "run", "09"]
+    command = [str(Path(sys.executable).with_name("lab")), "run", "10"]
     answer = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240, check=False)
     assert answer.returncode == 0, answer.stdout + answer.stderr
 

@@ -1,4 +1,4 @@
-"""Lesson 09's sink, from Kafka to a real InfluxDB, killed in the middle of things: nothing lost, nothing twice.
+"""Lesson 10's sink, from Kafka to a real InfluxDB, killed in the middle of things: nothing lost, nothing twice.
 
 The code is the lesson's own: a program defines what its cells define, and reads on in the lesson's consumer group.
 
@@ -12,7 +12,6 @@ import json
 import math
 import os
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -27,26 +26,24 @@ from urllib.request import Request, urlopen
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
 from helpers import lab
 from helpers.fleet.fleet import Fleet, Reading
 from helpers.lab.runtime.ports import any_free
 from helpers.lab.runtime.program import on_path
 from helpers.lab.services.influxdb import InfluxEndpoint
-from helpers.paths import DATA, ROOT
+from helpers.paths import ROOT
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.without_mqtt
 
 PARTITIONS = 3
 BATCH = 10
-GROUP = "analysts-influx"
+GROUP = "alarms-influx"
 WITHIN = 60.0
 DATABASE, TOKEN = "generators", "a-token-of-the-tests"
-SCHEMA = (DATA / "schemas" / "reading-v1.schema.json").read_text(encoding="utf-8")
 
-# What stands before the cells of section 5 in the lesson, and then one call. It says when a batch is written.
+# What stands before the cells about InfluxDB in the lesson, and then one call. It says when a batch is written.
 PROGRAM = """
 import functools, json, logging, sys
 from types import SimpleNamespace
@@ -55,20 +52,18 @@ told = json.loads(sys.argv[2])
 from tests.notebooks import cells
 from helpers.fleet import known_sites
 from helpers.lab.services.influxdb import InfluxEndpoint
-from confluent_kafka.schema_registry import SchemaRegistryClient
 from datetime import UTC
 names = {
     "here": SimpleNamespace(ns=told["ns"], kafka=told["kafka"], influxdb=InfluxEndpoint(**told["influxdb"])),
-    "ns": told["ns"], "topic": told["topic"], "points": told["measurement"], "UTC": UTC,
-    "START": dict.fromkeys(range(3), 0), "Crash": RuntimeError,
-    "registry": SchemaRegistryClient(told["registry"]),
-    "kind_of": {site.id: site.kind for site in known_sites()},
+    "ns": told["ns"], "topic": told["topic"], "points": told["measurement"], "UTC": UTC, "Crash": RuntimeError,
+    "sites": {site.id: site for site in known_sites()},
 }
-for cell in ("past", "table", "influx", "sink"):
-    cells.define("09", cell, names)
-names["deserialize"] = names["JSONDeserializer"](None, schema_registry_client=names["registry"])
+for cell in ("log", "consumer", "rows", "key", "influx", "sink"):
+    cells.define("10", cell, names)
 names["batches"] = functools.partial(names["batches"], size=told["batch"])
-print(names["fill_influx"](told["group"], names["reading_line"]), flush=True)
+written = []
+names["read_on"](told["group"], lambda rows: (names["write_points"](rows), written.extend(rows)))
+print(len(written), flush=True)
 """
 
 
@@ -151,7 +146,6 @@ class Sink:
         told = {
             "ns": "",
             "kafka": dict(self.here.kafka),
-            "registry": dict(self.here.registry),
             "influxdb": asdict(self.influxdb.influxdb),
             "topic": self.topic,
             "measurement": self.measurement,
@@ -244,20 +238,18 @@ def influxdb(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
 
 @pytest.fixture
 def sink(here: Any, influxdb: Any, unique: Callable[[str], str]) -> Iterator[Sink]:
-    topic = unique("analysts-readings")
+    topic = unique("alarms-readings")
     admin = AdminClient({**here.kafka})
     admin.create_topics([NewTopic(topic, num_partitions=PARTITIONS)])[topic].result(30)
-    schema_id = SchemaRegistryClient(dict(here.registry)).register_schema(f"{topic}-value", Schema(SCHEMA, "JSON"))
-    frame = struct.pack(">bI", 0, schema_id)
     readings = list(Fleet(24, seed=9).readings(seconds=6000, every=60))
     producer = Producer({**here.kafka})
     # Every tenth comes twice, as from a bridge whose acknowledgement was lost.
     for each in [*readings, *readings[::10]]:
-        producer.produce(topic, frame + each.to_json(), each.generator_id, headers=each.headers())
+        producer.produce(topic, each.to_json(), each.generator_id, headers=each.headers())
     assert producer.flush(30) == 0
 
     def produce(reading: Reading) -> None:
-        producer.produce(topic, frame + reading.to_json(), reading.generator_id, headers=reading.headers())
+        producer.produce(topic, reading.to_json(), reading.generator_id, headers=reading.headers())
         assert producer.flush(30) == 0
 
     made = Sink(here, influxdb, topic, topic, len(readings), produce)

@@ -98,3 +98,10 @@ def test_a_lesson_is_found_by_its_number(number: str) -> None:
 def test_a_lesson_that_is_not_there_is_said(number: str) -> None:
     with pytest.raises(ConfigurationError, match="00, 01"):
         find(number)
+
+
+def test_a_lesson_is_found_by_its_number_or_by_a_word_that_it_owns() -> None:
+    assert find("9") is find("09") is find("table")
+    assert find("alarms") is LESSONS["10"]
+    with pytest.raises(ConfigurationError, match="tables"):
+        find("tables")

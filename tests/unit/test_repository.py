@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sink": {"errors", "topics"},
     "bridge": {"errors", "sink", "topics"},
     "figures": {"errors", "fleet", "relay"},
-    "checks": {"errors", "topics"},
+    "checks": {"errors", "fleet", "topics"},
     "ledger": {"checks", "errors"},
     "worker": {"errors", "running"},
 }
@@ -59,7 +59,7 @@ BUDGETS = {
     "lab/scratch": 550 - 15,  # what makes scratch brokers start fast is the lab's
     "sink": 600,
     "bridge": 1100,
-    "checks": 1700,
+    "checks": 1700 + 50,  # lesson 09 became two
     "ledger": 150,
     "worker.py": 90,
     "cli": 800,

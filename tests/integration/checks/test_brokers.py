@@ -11,12 +11,13 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
+import duckdb
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from helpers import checks
-from helpers.checks import Result, Watch, brokers, lesson05, lesson06, lesson08, lesson09
+from helpers.checks import Result, Watch, brokers, lesson05, lesson06, lesson08, lesson10
 from helpers.errors import LessonError
 from helpers.lab.runtime.ports import any_free
 from helpers.lab.services.influxdb import InfluxEndpoint
@@ -74,9 +75,18 @@ def stop(watch: Watch, relay: Relay, monkeypatch: pytest.MonkeyPatch) -> Callabl
 
 
 def outcome(check: Check, watch: Watch, relay: Relay) -> Result | LessonError:
-    """What a learner sees of a check, which may want a line to cut."""
+    """What a learner sees of a check, which may want a line to cut, or the database of lessons 09 and 10."""
+    with duckdb.connect() as store:
+        store.execute('CREATE TABLE kept (partition INTEGER, "offset" BIGINT)')
+        store.execute("CREATE TABLE deaths (dies_at INTEGER)")
+        store.execute("CREATE TABLE coolant (generator VARCHAR, time TIMESTAMP, temperature DOUBLE)")
+        given = [store if name == "store" else relay for name in inspect.signature(check).parameters][1:]
+        return _outcome(check, watch, *given)
+
+
+def _outcome(check: Check, watch: Watch, *given: object) -> Result | LessonError:
     try:
-        return check(watch, *[relay] * (len(inspect.signature(check).parameters) - 1))
+        return check(watch, *given)
     except LessonError as error:
         return error
 
@@ -138,7 +148,7 @@ def _mapping(watch: Watch) -> None:
                 watch, "commands-desired", [("Y-001", STATE, None), ("Y-002", STATE, None), ("Y-002", None, None)]
             ),
         ),
-        (lesson09.exercise_3, "influxdb", lambda _watch: None),
+        (lesson10.exercise_3, "influxdb", lambda _watch: None),
     ],
 )
 def test_a_check_that_has_seen_something_before_its_broker_is_missing(  # noqa: PLR0917

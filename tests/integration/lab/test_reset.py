@@ -30,15 +30,13 @@ def test_a_reset_drops_a_lessons_measurements(lab_env: dict[str, str], here: Any
     server, (me, other) = here.influxdb, (unique(each).replace("-", "") for each in "no")
     query = urlencode({"q": f'CREATE DATABASE "{server.database}"'})
     http.request(f"{server.url}/query?{query}", server.conf, method="POST", timeout=20)
-    points = "".join(
-        f"{name} fuel=1\n" for name in (f"{me}-analysts-readings", f"{me}-mine", f"{other}-analysts-readings")
-    )
+    points = "".join(f"{name} fuel=1\n" for name in (f"{me}-alarms-readings", f"{me}-mine", f"{other}-alarms-readings"))
     write = urllib.request.Request(f"{server.url}/write?db={server.database}", data=points.encode())  # noqa: S310
     urllib.request.urlopen(write, timeout=20).close()  # noqa: S310
 
     env = {**lab_env, "LAB_NAMESPACE": me}
-    assert "1 measurement" in run_lab(env, "reset", "--lesson", "09").stdout
-    assert "nothing to delete" in run_lab(env, "reset", "--lesson", "09").stdout
+    assert "1 measurement" in run_lab(env, "reset", "--lesson", "alarms").stdout
+    assert "nothing to delete" in run_lab(env, "reset", "--lesson", "alarms").stdout
     # What no lesson owns, and what is another learner's, is still there to be dropped.
     names = Names(owned=lambda name: name.startswith((f"{me}-", f"{other}-")))
     assert INFLUXDB.reset(server, names) == {"measurements": 2}

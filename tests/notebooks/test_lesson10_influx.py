@@ -1,4 +1,4 @@
-"""What lesson 09 says to each version of InfluxDB: the requests of its own functions, as a server receives them.
+"""What lesson 10 says to each version of InfluxDB: the requests of its own functions, as a server receives them.
 
 Version 1 runs for real in the integration tests, and so does version 2 where somebody brings one. Here only the
 differences are looked at: who makes the database, who is let in how, how a measurement is emptied, and how each version
@@ -70,9 +70,8 @@ def lesson(server: Any, **credentials: str) -> dict[str, Any]:
         "here": SimpleNamespace(influxdb=SimpleNamespace(url=url, **endpoint)),
         "forget": lambda _group: None,
     }
-    cells.define("09", "table", names)
-    cells.define("09", "influx", names)
-    cells.define("09", "sink", names)
+    for cell in ("rows", "influx", "sink-run"):
+        cells.define("10", cell, names)
     return names
 
 
@@ -81,8 +80,8 @@ def asked(server: Any) -> list[str]:
 
 
 def test_version_1_gets_its_database_made_and_its_measurement_dropped(server: Any) -> None:
-    lesson(server)["start_afresh"]("analysts-readings", "group")
-    assert asked(server) == ['CREATE DATABASE "generators"', 'DROP MEASUREMENT "analysts-readings"']
+    lesson(server)["start_afresh"]("alarms-readings", "group")
+    assert asked(server) == ['CREATE DATABASE "generators"', 'DROP MEASUREMENT "alarms-readings"']
     assert all(method == "POST" for method, path, *_ in server.seen if path == "/query")
     assert all(authorization is None for *_, authorization in server.seen)
 
@@ -140,7 +139,7 @@ def test_series_come_with_their_tags_and_times_in_milliseconds(server: Any) -> N
 
 
 def test_a_reset_deletes_the_tables_of_version_3_which_drops_no_measurement(server: Any) -> None:
-    rows = [["generators", "ana-analysts-readings"], ["generators", "bob-analysts-readings"]]
+    rows = [["generators", "ana-alarms-readings"], ["generators", "bob-alarms-readings"]]
     series = [{"name": "measurements", "columns": ["iox::database", "name"], "values": rows}]
     server.answers = {
         "SHOW": json.dumps({"results": [{"statement_id": 0, "series": series}]}).encode(),
@@ -149,14 +148,14 @@ def test_a_reset_deletes_the_tables_of_version_3_which_drops_no_measurement(serv
     url = f"http://127.0.0.1:{server.server_address[1]}"
     names = Names(owned=lambda name: name.startswith("ana-"))
     assert INFLUXDB.reset(InfluxEndpoint(url=url, provider="given"), names) == {"measurements": 1}
-    table = {"db": "generators", "table": "ana-analysts-readings"}
+    table = {"db": "generators", "table": "ana-alarms-readings"}
     assert [seen[2] for seen in server.seen if seen[0] == "DELETE"] == [table]
 
 
 @pytest.mark.parametrize("profile", ["influxdb2", "influxdb3"])
 def test_the_lesson_says_what_compose_needs(profile: str) -> None:
     service = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"][profile]
-    table = cells.source("09", "finds-after")
+    table = cells.source("10", "influx-text")
     [port] = [each.partition(":-")[2].partition("}")[0] for each in service["ports"]]
     assert service["profiles"] == [profile]
     assert f"`--profile {profile} up --wait`" in table
