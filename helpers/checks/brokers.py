@@ -76,7 +76,6 @@ class MqttClient:
         self._keep_session = keep_session
         self._subscriptions: list[tuple[str, SubscribeOptions]] = []
         self._answers: Queue[list[ReasonCode]] = Queue()
-        receive = on_message or self.inbox.put
         self._client = client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client_id=f"{here.ns}{client_id or f'check-{uuid.uuid4().hex[:8]}'}",
@@ -85,7 +84,7 @@ class MqttClient:
         )
         client.on_connect = self._on_connect
         client.on_subscribe = lambda _client, _data, _mid, codes, _properties: self._answers.put(codes)
-        client.on_message = lambda _client, _data, message: receive(message)
+        client.on_message = lambda _client, _data, message: (on_message or self.inbox.put)(message)
         client.reconnect_delay_set(max_delay=2)
         if here.mqtt.username:
             client.username_pw_set(here.mqtt.username, here.mqtt.password)
@@ -95,6 +94,7 @@ class MqttClient:
     def __enter__(self) -> Self:
         session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         session.SessionExpiryInterval = 3600 if self._keep_session else 0
+        session.ReceiveMaximum = 65_535  # without it, Mosquitto sends 20 and waits for their acknowledgements
         options: dict[str, Any] = {"keepalive": 30, "clean_start": not self._keep_session, "properties": session}
         try:
             self._client.connect(self._here.mqtt.host, self._here.mqtt.port, **options)

@@ -66,21 +66,24 @@ class Ledger:
     def read(self, here: brokers.Services, topic: str, *, dead_letters: str = "", patience: float = 1.0) -> None:
         """Read what Kafka stored in ``topic`` and in the topic ``dead_letters``, keys and headers as the bridge wrote.
 
-        Return when each published reading was found, or nothing new has come for ``patience`` seconds. Records that
-        were read before do not count again. A record's timestamp is the time of storing if the topic has
-        ``message.timestamp.type=LogAppendTime``.
+        Return when each published reading was found and the topics are read to their ends, or nothing new has come
+        for ``patience`` seconds. Records that were read before do not count again. A record's timestamp is the time of
+        storing if the topic has ``message.timestamp.type=LogAppendTime``.
         """
         topics = [f"{here.ns}{each}" for each in (topic, dead_letters) if each]
         with brokers.consumer(here) as consumer:
             known = consumer.list_topics(timeout=brokers.TIMEOUT).topics
-            consumer.assign([TopicPartition(each, part, 0) for each in topics for part in known[each].partitions])
+            unread = {(each, part) for each in topics for part in known[each].partitions}
+            consumer.assign([TopicPartition(*each, 0) for each in unread])
             deadline = time.monotonic() + patience
-            while time.monotonic() < deadline and self.published.keys() - self.stored.keys() - self._dead:
+            while time.monotonic() < deadline and (unread or self._missing()):
                 for record in consumer.consume(1000, timeout=0.1):
-                    place = record.topic() or "", record.partition() or 0, record.offset() or 0
-                    if record.error() is None and place not in self._places:
-                        self._places.add(place)
-                        self._note(record, dead=place[0] != topics[0])
+                    part, offset = (record.topic() or "", record.partition() or 0), record.offset() or 0
+                    if record.error():
+                        unread.discard(part)  # its end; an error of the connection names no topic
+                    elif (*part, offset) not in self._places:
+                        self._places.add((*part, offset))
+                        self._note(record, dead=part[0] != topics[0])
                         deadline = time.monotonic() + patience
 
     def look_into_session(self, here: brokers.Services, client_id: str) -> None:
@@ -124,6 +127,9 @@ class Ledger:
             (*name, at, *self.stored.get(name, [math.nan])[:1], self.fate(name)) for name, at in self.published.items()
         ]
         return pd.DataFrame(rows, columns=columns)
+
+    def _missing(self) -> set[Name]:
+        return self.published.keys() - self.stored.keys() - self._dead
 
     def _note(self, record: Any, *, dead: bool) -> None:  # noqa: ANN401 - confluent_kafka.Message
         name = self._find((record.key() or b"").decode(errors="replace"), record.headers())
