@@ -27,6 +27,29 @@ SOLUTION = re.compile(
     re.DOTALL,
 )
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)(?:\s+\"[^\"]*\")?\)")
+# The core path ends where exercises, or what may be skipped, begin.
+CORE_ENDS = re.compile(r"^## (Exercises?|Go further|Recap)\b", re.MULTILINE)
+CELL_LINES = 30
+CORE_BUDGET = {"sections": 5, "words": 1_800, "lines of code": 220, "predictions": 2, "exercises": 1}
+# Lessons written before the budget. A ceiling is what they have today, rounded up: it may be lowered, never raised.
+CORE_CEILINGS: dict[str, dict[str, int]] = {
+    "start_here": {"sections": 9, "exercises": 2},
+    "emergency_generators": {"sections": 7, "exercises": 3},
+    "publish_with_mqtt": {"sections": 6, "lines of code": 280, "exercises": 3},
+    "delivery_in_mqtt": {"sections": 6, "lines of code": 300},
+    "kafka_is_a_log": {"sections": 6, "lines of code": 340},
+    "the_schema_registry": {"sections": 6, "lines of code": 420},
+    "topics_two_ways": {"sections": 6, "lines of code": 420},
+    "bridge_by_hand": {"sections": 6, "words": 2600, "lines of code": 500},
+    "talk_back": {"lines of code": 480},
+    "a_topic_becomes_a_table": {"lines of code": 260},
+    "alarms_and_the_big_screen": {"lines of code": 300},
+}
+LONG_CELLS: dict[str, dict[str, int]] = {
+    "the_schema_registry": {"plain-read": 39, "dead-letter": 38, "dead-letter-picture": 34},
+    "topics_two_ways": {"clients": 42, "live-figure": 31, "live": 36, "reveal-cost": 34, "decision": 40},
+    "talk_back": {"topics": 31},
+}
 # Names on the package index that are imported under another name.
 IMPORTED_AS = {"paho-mqtt": "paho", "confluent-kafka": "confluent_kafka"}
 # The learner writes a bridge by hand in lesson 7; only then does the packaged one appear.
@@ -47,6 +70,10 @@ class Lesson:
     @property
     def number(self) -> str:
         return self.path.name[:2]
+
+    @property
+    def slug(self) -> str:
+        return self.path.stem[3:]
 
     @property
     def notebook(self) -> Any:
@@ -334,6 +361,49 @@ def distributions() -> set[str]:
     return {IMPORTED_AS.get(name, name.replace("-", "_")) for name in names} | {"IPython"}
 
 
+def core(lesson: Lesson) -> list[Any]:
+    """The cells of the core path: what is read and run in the room, without the introduction."""
+    cells = []
+    for cell in lesson.cells[1:]:
+        if cell.cell_type == "markdown" and CORE_ENDS.search(without_code(cell.source)):
+            break
+        cells.append(cell)
+    return cells
+
+
+def lines_of_code(cell: Any) -> int:
+    """Lines of a code cell that are not blank; 0 for any other cell, and for exercises and checks."""
+    counts = cell.cell_type == "code" and not {"exercise", "check"} & set(tags(cell))
+    return sum(bool(line.strip()) for line in cell.source.splitlines()) if counts else 0
+
+
+def short_cells(lesson: Lesson) -> Iterator[str]:
+    """What does not fit on a screen is not read: boilerplate goes into a cell of its own, or to ``helpers``."""
+    allowed = LONG_CELLS.get(lesson.slug, {})
+    for cell in core(lesson):
+        lines, ceiling = lines_of_code(cell), allowed.get(cell.id, CELL_LINES)
+        if lines > ceiling:
+            yield f"cell {cell.id!r} has {lines} lines of code, not at most {ceiling}"
+        if cell.id in allowed and lines <= CELL_LINES:
+            yield f"cell {cell.id!r} is short now: take it out of LONG_CELLS"
+
+
+def small_core(lesson: Lesson) -> Iterator[str]:
+    """The core path is for 45 minutes: what else is worth knowing goes under *Go further*."""
+    cells = core(lesson)
+    prose = without_code("\n".join(cell.source for cell in cells if cell.cell_type == "markdown"))
+    found = {
+        "sections": len(re.findall(r"^## ", prose, re.MULTILINE)),
+        "words": len(prose.split()),
+        "lines of code": sum(map(lines_of_code, cells)),
+        "predictions": sum("predict" in tags(cell) for cell in cells),
+        "exercises": sum("exercise" in tags(cell) for cell in cells),
+    }
+    for what, most in {**CORE_BUDGET, **CORE_CEILINGS.get(lesson.slug, {})}.items():
+        if found[what] > most:
+            yield f"the core path has {found[what]:,} {what}, not at most {most:,}"
+
+
 RULES: list[Callable[[Lesson], Iterator[str]]] = [
     no_outputs,
     metadata,
@@ -350,4 +420,6 @@ RULES: list[Callable[[Lesson], Iterator[str]]] = [
     imports,
     plain_python,
     linted,
+    short_cells,
+    small_core,
 ]

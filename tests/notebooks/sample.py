@@ -76,6 +76,7 @@ def notebook() -> Any:
             ),
             new_code_cell('prediction = None  # "a" or "b"', id="predict-one", metadata={"tags": ["predict"]}),
             new_code_cell('print("It is a.")', id="reveal-one", metadata={"tags": ["reveal"]}),
+            new_markdown_cell("## Exercises", id="exercises"),
             *(cell for number in "12" for cell in _exercise(number)),
             new_markdown_cell(CLOSING, id="closing"),
         ],

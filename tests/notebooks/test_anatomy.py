@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from nbformat.v4 import new_code_cell, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 from tests.notebooks import anatomy, sample
 from tools import tidy
@@ -31,6 +31,21 @@ def append(code: str) -> Callable[[Any], None]:
     return lambda notebook: notebook.cells.insert(2, new_code_cell(code, id="extra"))
 
 
+def text(markdown: str) -> Callable[[Any], None]:
+    return lambda notebook: notebook.cells.insert(2, new_markdown_cell(markdown, id="extra"))
+
+
+def again(name: str) -> Callable[[Any], None]:
+    """Put a cell into the core path two more times."""
+
+    def spoil(notebook: Any) -> None:
+        for number in "12":
+            extra = new_code_cell("pass", id=f"extra-{number}", metadata=dict(cell(notebook, name).metadata))
+            notebook.cells.insert(2, extra)
+
+    return spoil
+
+
 def output(notebook: Any) -> None:
     cell(notebook, "connect").outputs = [new_output("stream", text="hello")]
 
@@ -44,11 +59,11 @@ def collapsed(notebook: Any) -> None:
 
 
 def swapped(notebook: Any) -> None:
-    notebook.cells[5], notebook.cells[6] = notebook.cells[6], notebook.cells[5]
+    notebook.cells[6], notebook.cells[7] = notebook.cells[7], notebook.cells[6]
 
 
 def one_exercise(notebook: Any) -> None:
-    del notebook.cells[7:10]
+    del notebook.cells[8:11]
 
 
 def renamed(name: str) -> Callable[[Any], None]:
@@ -86,6 +101,12 @@ SPOILT: list[tuple[Any, Callable[[Any], None]]] = [
     (anatomy.plain_python, append("%%writefile a.py\nimport json")),
     (anatomy.imports, append('%%writefile "a.py"\nimport requests_toolbelt')),
     (anatomy.plain_python, append("%time 1 + 1")),
+    (anatomy.short_cells, append("x = 1\n" * 31)),
+    (anatomy.small_core, append("x = 1\n" * 221)),
+    (anatomy.small_core, text("## Section\n\n" * 6)),
+    (anatomy.small_core, text("word " * 1_801)),
+    (anatomy.small_core, again("predict-one")),
+    (anatomy.small_core, again("exercise-1")),
     (anatomy.linted, append("x = [1,2]")),
     (anatomy.linted, append("import os")),
     (anatomy.linted, replace("solution-1", 'Path("done-1")', "Path('done-1')")),
@@ -118,6 +139,17 @@ def test_a_cell_may_store_a_program_and_a_later_one_import_it() -> None:
 def test_a_notebook_not_stored_as_jupyter_stores_it_is_refused() -> None:
     lesson = sample.lesson()
     assert list(anatomy.normalised(anatomy.Lesson(path=lesson.path, text=lesson.text.replace(": ", ":"))))
+
+
+def test_a_ceiling_may_only_be_lowered(monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = sample.notebook()
+    append("x = 1\n" * 35)(notebook)
+    monkeypatch.setitem(anatomy.LONG_CELLS, "sample", {"extra": 35, "connect": 31})
+    [obsolete] = anatomy.short_cells(sample.lesson(notebook))
+    assert obsolete.startswith("cell 'connect' is short now")
+    monkeypatch.setitem(anatomy.LONG_CELLS, "sample", {"extra": 34})
+    [long] = anatomy.short_cells(sample.lesson(notebook))
+    assert long.startswith("cell 'extra' has 35 lines")
 
 
 def test_two_cells_with_one_id_are_refused() -> None:
