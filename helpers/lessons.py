@@ -97,6 +97,7 @@ LESSONS = {
             owns=("alarms",),
             sessions=("alarms-bridge",),
         ),
+        Lesson(number="11", title="Copies", file="11_copies.ipynb", owns=("copies",), needs=()),
     )
 }
 

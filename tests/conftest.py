@@ -178,14 +178,19 @@ def unique() -> Callable[[str], str]:
     return lambda word: f"{word}-{uuid.uuid4().hex[:8]}"
 
 
-@pytest.fixture(scope="module")
-def _one_cluster() -> Iterator[None]:
-    """Hold a lock of this machine: one test at a time starts a cluster of brokers, which takes 700 MB."""
+def cluster_lock() -> FileLock:
+    """A lock of this machine for who starts a cluster of brokers: it takes 700 MB."""
     from helpers.lab.settings import Settings
 
     cache = Settings.from_environment().cache
     cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / "cluster.lock"):
+    return FileLock(cache / "cluster.lock")
+
+
+@pytest.fixture(scope="module")
+def _one_cluster() -> Iterator[None]:
+    """Hold the lock while a module's tests use their cluster."""
+    with cluster_lock():
         yield
 
 

@@ -100,8 +100,12 @@ class Scratch:
         self._running.kill()
 
     def stop(self) -> None:
-        """SIGTERM: the broker ends in good order."""
-        self._running.end(grace=30)
+        """SIGTERM: the broker ends in good order, or at once if this is interrupted."""
+        try:
+            self._running.end(grace=30)
+        except BaseException:
+            self._running.kill()
+            raise
 
     def freeze(self) -> None:
         """SIGSTOP: the broker hangs; its connections stay open and nothing answers."""
@@ -124,6 +128,11 @@ class Scratch:
     def alive(self) -> bool:
         """Whether it runs, frozen or not."""
         return self._process is not None and self._process.alive()
+
+    @property
+    def address(self) -> str:
+        """Its address as people write it; "" before its first start."""
+        return self._endpoint(self._service).address if self._instance else ""
 
     @property
     def pid(self) -> int:

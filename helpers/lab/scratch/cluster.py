@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 
 from helpers.errors import in_range
 from helpers.lab.errors import LabError
-from helpers.lab.progress import OnScreen
+from helpers.lab.progress import OnScreen, html_table
 from helpers.lab.runtime import archive, launch, ports, processes
 from helpers.lab.runtime.ports import LOOPBACK
 from helpers.lab.runtime.program import Instance, Program
@@ -79,6 +79,16 @@ class Cluster:
             raise LabError(f"This cluster has no broker {node}.", remedy=f"Its brokers are {brokers}.")
         return self.nodes[node]
 
+    def _repr_html_(self) -> str:
+        return html_table(("node", "address", "state"), self._rows())
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{node:<12} {address:<18} {state}" for node, address, state in self._rows())
+
+    def _rows(self) -> list[tuple[str, str, str]]:
+        rows = [("controller", self.controller), *((f"broker {node}", each) for node, each in self.nodes.items())]
+        return [(name, each.address, "running" if each.alive else "not running") for name, each in rows]
+
     def start(self) -> Self:
         """Start all nodes side by side, or those that do not run. Returns once the controller knows all brokers.
 
@@ -86,7 +96,7 @@ class Cluster:
             LabError: There is too little memory, or a node does not start.
         """
         launch.prepare([KAFKA.programs[0]], self._settings, OnScreen())
-        everything = [self.controller, *self.nodes.values()]
+        everything, first = [self.controller, *self.nodes.values()], not self.controller.address
         _require_memory(sum(not each.alive for each in self.nodes.values()), controllers=not self.controller.alive)
         try:
             with ThreadPoolExecutor(len(everything)) as pool:
@@ -96,8 +106,9 @@ class Cluster:
                 with contextlib.suppress(LabError):
                     each.kill()
             raise
-        except BaseException:
-            self.close()
+        except BaseException:  # interrupted: all nodes have started by now
+            if first:
+                self.close()
             raise
         archive.make_later([self.nodes[1].pid], self._settings.cache, self._settings.home / "archive")
         return self

@@ -1,0 +1,19 @@
+"""Lessons that start a cluster run one at a time on a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import cluster_lock
+
+
+@pytest.fixture(autouse=True)
+def _a_cluster_at_a_time(request: pytest.FixtureRequest) -> Iterator[None]:
+    lesson = getattr(request.node, "callspec", None) and request.node.callspec.params.get("lesson")
+    if lesson and "lab_env" in request.fixturenames and "lab.cluster(" in lesson.text:
+        with cluster_lock():
+            yield
+    else:
+        yield
