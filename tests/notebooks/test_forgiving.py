@@ -96,7 +96,7 @@ async def live_through(notebook: Any, env: Mapping[str, str], folder: Path = NOT
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(900, func_only=True)
 @pytest.mark.parametrize("lesson", lessons(), ids=lambda each: each.path.stem)
 def test_a_lesson_forgives(lesson: Lesson, lab_env: dict[str, str]) -> None:
     problems = asyncio.run(live_through(with_solutions(lesson.notebook), lab_env))

@@ -15,7 +15,7 @@ NAMESPACE = "ana"
 LESSONS = pytest.mark.parametrize("lesson", lessons(), ids=lambda each: each.path.stem)
 
 # Each cell may take a minute; a lesson has many.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(900, func_only=True)
 
 
 @LESSONS

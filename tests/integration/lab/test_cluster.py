@@ -17,7 +17,8 @@ from helpers.lab.scratch import broker
 from helpers.lab.scratch.cluster import Cluster
 from tests.waiting import PATIENCE, wait_until
 
-pytestmark = pytest.mark.without_mqtt
+# The wait for the lock does not count as time of a test.
+pytestmark = [pytest.mark.without_mqtt, pytest.mark.timeout(300, func_only=True)]
 
 ORPHANS = """
 from helpers import lab
