@@ -64,6 +64,7 @@ TESTED = {
     'lab bridge --from "acme/{device}/readings" --to acme-readings --make-topics': _BRIDGE,
     'lab simulate --size 200 --rate 1000 --topic "acme/{device}/readings"': _BRIDGE,
     "lab bridge back": _BRIDGE,
+    "lab bridge replay": _BRIDGE,
     "lab bridge --help": RUN,
     "lab simulate --help": RUN,
     # A stick

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from helpers.bridge.filters import covers, overlap, widest
 from helpers.errors import BridgeError
-from helpers.sink.config import Contradiction, SinkConfig, check
+from helpers.sink.config import SinkConfig, check
 from helpers.sink.records import shorten
 from helpers.topics import TopicMapping, check_kafka_topic, check_mqtt_filter, refuse_collisions, split_share
 
@@ -66,8 +66,11 @@ class MqttSide:
     drain_timeout: float = 10.0
 
     def __post_init__(self) -> None:
-        check([(not 0 < self.keep_alive <= _LONGEST, "Without keep-alive a dead connection is not noticed.",
-                f"give keep_alive in seconds, from 1 to {_LONGEST}")])  # fmt: skip
+        check([
+            (not self.client_id, "A bridge needs a client id.", "choose one and keep it: the session is found by it"),
+            (not 0 < self.keep_alive <= _LONGEST, "Without keep-alive a dead connection is not noticed.",
+             f"give keep_alive in seconds, from 1 to {_LONGEST}"),
+        ])  # fmt: skip
         if self.mqtt.tls is not None:
             tls_context(self.mqtt.tls)
 
@@ -99,6 +102,18 @@ class BridgeConfig(MqttSide, SinkConfig):
     def __post_init__(self) -> None:
         SinkConfig.__post_init__(self)
         MqttSide.__post_init__(self)
+        check([
+            (not 0 < self.session_expiry <= LONGEST_EXPIRY,
+             "Without a session that outlives the connection, messages are lost.",
+             f"give session_expiry in seconds, longer than the longest pause you expect, at most {LONGEST_EXPIRY}"),
+            (any(sign in (self.share or "") for sign in "/+#"), "share is not a valid group name.",
+             "leave out /, + and #"),
+            (bool(self.share and self.sequence), "Each member of a shared subscription sees gaps in the sequence.",
+             "leave out share or sequence"),
+            (not 0 < self.receive_maximum <= RECEIVE_MAXIMUM, "receive_maximum is out of range.",
+             f"give 1 to {RECEIVE_MAXIMUM}"),
+            (self.byte_budget <= 0, "byte_budget must be above zero.", "give a number of bytes, such as 64_000_000"),
+        ])  # fmt: skip
         for topic_filter in self.filters + self.unsubscribe:
             check_mqtt_filter(topic_filter)
         for one, other in itertools.combinations(widest(route.filter for route in self.routes), 2):
@@ -107,22 +122,6 @@ class BridgeConfig(MqttSide, SinkConfig):
                     f"The topic filters {one} and {other} overlap: a message that matches both would be stored twice.",
                     remedy="make them disjoint, or give one route with a filter that covers both",
                 )
-
-    def _contradictions(self) -> list[Contradiction]:
-        return [
-            (not self.client_id, "A bridge needs a client id: its session is found by it.", "choose one and keep it"),
-            (not 0 < self.session_expiry <= LONGEST_EXPIRY,
-             "Without a session that outlives the connection, messages are lost.",
-             f"give session_expiry in seconds, longer than the longest pause you expect, at most {LONGEST_EXPIRY}"),
-            *super()._contradictions(),
-            (any(sign in (self.share or "") for sign in "/+#"), "share is not a valid group name.",
-             "leave out /, + and #"),
-            (bool(self.share and self.sequence), "Each member of a shared subscription sees gaps in the sequence.",
-             "leave out share or sequence"),
-            (not 0 < self.receive_maximum <= RECEIVE_MAXIMUM, "receive_maximum is out of range.",
-             f"give 1 to {RECEIVE_MAXIMUM}"),
-            (self.byte_budget <= 0, "byte_budget must be above zero.", "give a number of bytes, such as 64_000_000"),
-        ]  # fmt: skip
 
     @property
     def filters(self) -> tuple[str, ...]:
@@ -179,8 +178,8 @@ class CommandsConfig(MqttSide):
     def __post_init__(self) -> None:
         super().__post_init__()
         check([
-            (not self.client_id or not self.group_id, "A bridge from Kafka to MQTT needs a client id and a group id.",
-             "choose both and keep them"),
+            (not self.group_id, "A bridge from Kafka to MQTT needs a group id.",
+             "choose one and keep it: the offsets are found by it"),
             (not self.route.kafka_topics, "Commands come from one Kafka topic.",
              "give the route a topic without names in braces"),
             ("bootstrap.servers" not in self.kafka, "The address of Kafka is missing.",

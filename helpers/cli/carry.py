@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,25 +14,40 @@ from helpers.errors import ConfigurationError, LessonError
 from helpers.lab.progress import screen
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from helpers.bridge import BridgeConfig, CommandsConfig, Counts, Snapshot
     from helpers.lab.services.mqtt import MqttEndpoint
 
 _PARTITIONS = 6
 _FILE = click.Path(exists=True, dir_okay=False)
 
+Command = Callable[..., None]
 
-def both_ways(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that both directions have."""
-    for option in reversed([
-        click.option("--make-topics", is_flag=True, help=f"Make missing Kafka topics, with {_PARTITIONS} partitions."),
-        click.option("--json", "as_json", is_flag=True, help="Print only the ledger, as one JSON object at the end."),
-        click.option("--tls", is_flag=True, help="Reach the MQTT broker over TLS."),
-        click.option("--ca-certs", type=_FILE, help="PEM file of the authorities to trust.  [default: the system's]"),
-        click.option("--cert", "certfile", type=_FILE, help="PEM file with the bridge's own certificate."),
-        click.option("--cert-key", "keyfile", type=_FILE, help="PEM file with its key."),
-    ]):  # fmt: skip
-        command = option(command)
-    return command
+
+def add_options(*each: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return one decorator that adds several options."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(each):
+            command = option(command)
+        return command
+
+    return add
+
+
+both_ways = add_options(
+    click.option("--make-topics", is_flag=True, help=f"Make missing Kafka topics, with {_PARTITIONS} partitions."),
+    click.option("--json", "as_json", is_flag=True, help="Print only the ledger, as one JSON object at the end."),
+    click.option("--metrics", type=click.IntRange(0, 65_535), metavar="PORT",
+                 help="Serve /metrics for Prometheus and /health on 127.0.0.1; 0 takes a free port and says which."),
+    click.option("--stall-after", default=30.0, show_default=True,
+                 help="After how many seconds without progress the bridge is stalled."),
+    click.option("--tls", is_flag=True, help="Reach the MQTT broker over TLS."),
+    click.option("--ca-certs", type=_FILE, help="PEM file of the authorities to trust.  [default: the system's]"),
+    click.option("--cert", "certfile", type=_FILE, help="PEM file with the bridge's own certificate."),
+    click.option("--cert-key", "keyfile", type=_FILE, help="PEM file with its key."),
+)  # fmt: skip
 
 
 def mqtt_address(mqtt: MqttEndpoint, options: dict[str, Any]) -> MqttEndpoint:
@@ -41,27 +57,32 @@ def mqtt_address(mqtt: MqttEndpoint, options: dict[str, Any]) -> MqttEndpoint:
     return replace(mqtt, tls={**(mqtt.tls or {}), **files}) if tls or files else mqtt
 
 
-def carry(config: BridgeConfig | CommandsConfig, source: str, target: str, *, make_topics: bool, as_json: bool) -> None:
+def carry(
+    config: BridgeConfig | CommandsConfig, title: str, *, make_topics: bool, as_json: bool, metrics: int | None
+) -> None:
     """Run a bridge in the foreground; raise ``LessonError`` if messages may be missing afterwards."""
     from helpers.bridge import run
-    from helpers.sink.cluster import make_topics as create
+    from helpers.cli.metrics import Metrics
+    from helpers.cli.topics import make_topics as create
 
     if make_topics:
         if not config.kafka_topics:
             raise ConfigurationError("--make-topics", "the topics' names depend on messages", remedy="Make them first.")
         create(config.kafka, config.kafka_topics, _PARTITIONS)
-    click.echo(f"{source} → {target}. Ctrl-C drains and ends.", err=True)
     console = screen()
-    last: list[object] = []
+    shows: list[Callable[[Snapshot], None]] = [] if as_json else [_line_on(console)]
 
-    def on_snapshot(snapshot: Snapshot) -> None:
-        if console.is_terminal:
-            console.print(snapshot.line(), end="\r", markup=False, overflow="crop", no_wrap=True)
-        elif (news := [snapshot.state, snapshot.counts, snapshot.last_error, snapshot.stalled]) != last:
-            last[:] = news
-            console.print(snapshot.line(), markup=False, soft_wrap=True)
+    def show(snapshot: Snapshot) -> None:
+        for each in shows:
+            each(snapshot)
 
-    ledger = run(config, on_snapshot=None if as_json else on_snapshot)
+    with contextlib.ExitStack() as stack:
+        if metrics is not None:
+            server = stack.enter_context(Metrics(metrics))
+            shows.insert(0, server.update)
+            click.echo(f"{server.url}/metrics and {server.url}/health say how the bridge does.", err=True)
+        click.echo(f"{title}. Ctrl-C drains and ends.", err=True)
+        ledger = run(config, on_snapshot=show)
     if as_json:
         click.echo(json.dumps(ledger.as_dict()))
     else:
@@ -72,6 +93,20 @@ def carry(config: BridgeConfig | CommandsConfig, source: str, target: str, *, ma
             remedy="A longer session expiry, a larger queue at the MQTT broker, or QoS 1 at the devices keep them; "
             "commands need a device that is subscribed, or --retain.",
         )
+
+
+def _line_on(console: Console) -> Callable[[Snapshot], None]:
+    """Return what shows a snapshot: as one live line on a terminal, as a line for each change elsewhere."""
+    last: list[object] = []
+
+    def show(snapshot: Snapshot) -> None:
+        if console.is_terminal:
+            console.print(snapshot.line(), end="\r", markup=False, overflow="crop", no_wrap=True)
+        elif (news := [snapshot.state, snapshot.counts, snapshot.last_error, snapshot.stalled]) != last:
+            last[:] = news
+            console.print(snapshot.line(), markup=False, soft_wrap=True)
+
+    return show
 
 
 def losses(counts: Counts, *, retained: bool = False) -> dict[str, int]:

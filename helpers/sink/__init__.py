@@ -1,8 +1,8 @@
 """The Kafka side of a bridge: each MQTT message is produced, becomes a dead letter, or waits.
 
 Inside: ``config`` (what is safe), ``sink`` (produce, dead-letter, retry), ``inflight`` (one message on its way),
-``routes`` (which topic and key), ``serialize`` and ``records`` (what is written), ``cluster`` (checks at the
-start), ``counts``.
+``routes`` (which topic and key), ``serialize`` and ``records`` (what is written), ``replay`` (dead letters again),
+``cluster`` (checks at the start), ``counts``.
 """
 
 from helpers.sink.config import SinkConfig

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,8 +19,6 @@ _FIXED = (
     ("delivery.report.only.error", False, "the PUBACK waits for the report of success"),
 )
 
-Contradiction = tuple[bool, str, str]  # whether it holds, cause, remedy
-
 
 @dataclass(frozen=True, kw_only=True)
 class SinkConfig:
@@ -28,7 +27,7 @@ class SinkConfig:
     ``routes``: topic mappings; the first that matches a message wins.
     ``serializer``: ``raw`` takes any bytes as they are, ``json`` takes JSON and leaves its bytes alone, ``schema``
     checks against the latest version under the subject ``TOPIC-value`` and frames with the schema's id.
-    ``poison``: messages that can never be produced go to the ``dead-letter`` topic, or ``stop`` the bridge.
+    ``dead_letter_topic``: for messages that can never be produced; without it they stop the bridge.
     ``headers``: ``topic`` writes MQTT topic and user properties, ``all`` adds QoS, retain, DUP and receive time.
     ``time``: the user property with the device's time (ISO 8601), which becomes the record's timestamp when credible.
     """
@@ -36,7 +35,6 @@ class SinkConfig:
     kafka: dict[str, Any] = field(repr=False)
     routes: tuple[TopicMapping, ...]
     dead_letter_topic: str | None = None
-    poison: Literal["dead-letter", "stop"] = "dead-letter"
     serializer: Literal["raw", "json", "schema"] = "raw"
     registry: dict[str, Any] | None = field(default=None, repr=False)
     headers: Literal["topic", "all"] = "topic"
@@ -45,44 +43,33 @@ class SinkConfig:
     def __post_init__(self) -> None:
         if isinstance(self.routes, TopicMapping):
             raise BridgeError("routes must be a tuple of topic mappings.", remedy="add a comma: routes=(mapping,)")
-        check(self._contradictions())
+        check([
+            (not self.routes, "There is nothing to carry.", "give at least one topic mapping in routes"),
+            ("bootstrap.servers" not in self.kafka, "The address of Kafka is missing.",
+             "give bootstrap.servers in kafka"),
+            (any(self.dead_letter_topic in route.kafka_topics for route in self.routes),
+             "Dead letters need a topic of their own.", "choose another dead_letter_topic"),
+            ((self.serializer == "schema") != bool(self.registry), "A registry and the schema serializer go together.",
+             "give both or neither"),
+        ])  # fmt: skip
         for name, value, why in _FIXED:
             given = str(self.kafka.get(name, value)).lower()
             if given != str(value).lower() and (name, given) != ("acks", "-1"):
                 raise BridgeError(f"{name}={self.kafka[name]} is not safe: {why}.", remedy=f"leave it at {value}")
         refuse_collisions(check_kafka_topic(topic) for topic in self.kafka_topics)
 
-    def _contradictions(self) -> list[Contradiction]:
-        dead = self.dead_letter_topic
-        return [
-            (not self.routes, "There is nothing to carry.", "give at least one topic mapping in routes"),
-            ("bootstrap.servers" not in self.kafka, "The address of Kafka is missing.",
-             "give bootstrap.servers in kafka"),
-            (self.poison == "dead-letter" and not dead, "Messages that can never be produced have nowhere to go.",
-             'name a dead_letter_topic, or set poison="stop"'),
-            (self.poison == "stop" and bool(dead), 'poison="stop" never uses a dead-letter topic.', "leave one out"),
-            (any(dead in route.kafka_topics for route in self.routes), "Dead letters need a topic of their own.",
-             "choose another dead_letter_topic"),
-            ((self.serializer == "schema") != bool(self.registry), "A registry and the schema serializer go together.",
-             "give both or neither"),
-        ]  # fmt: skip
-
     @property
     def kafka_topics(self) -> tuple[str, ...]:
         """The Kafka topics that must exist before the start."""
-        dead = (self.dead_letter_topic,) if self.dead_letter_topic else ()
-        return tuple(dict.fromkeys([topic for route in self.routes for topic in route.kafka_topics] + list(dead)))
+        known = [topic for route in self.routes for topic in route.kafka_topics] + [self.dead_letter_topic]
+        return tuple(dict.fromkeys(filter(None, known)))
 
     def check_expected(self, mqtt_topic: str) -> None:
         """Raise ``BridgeError`` if a topic that no route matches shows a wrong configuration, not a wrong message."""
 
-    def producer_settings(self) -> dict[str, Any]:
-        """Return the configuration of the Kafka producer; ``kafka`` overrides all but what is fixed."""
-        return producer_settings(self.kafka)
 
-
-def check(contradictions: list[Contradiction]) -> None:
-    """Raise ``BridgeError`` for the first contradiction that holds."""
+def check(contradictions: Iterable[tuple[bool, str, str]]) -> None:
+    """Raise ``BridgeError`` for the first contradiction that holds: each is whether it does, the cause, the remedy."""
     for wrong, cause, remedy in contradictions:
         if wrong:
             raise BridgeError(cause, remedy=remedy)

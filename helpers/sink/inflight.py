@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import mqtt5
 from confluent_kafka import KafkaError, Message
 
-from helpers.sink.counts import Counts
 from helpers.sink.records import Moment
+
+if TYPE_CHECKING:
+    from helpers.sink.sink import Sink
 
 # What a message costs besides its bytes, in Python and in librdkafka, and what each property adds (measured).
 _MESSAGE, _PROPERTY = 900, 280
-
-
-class Owner(Protocol):
-    """What a delivery report changes: the sink."""
-
-    held: int
-    outstanding: int
-    counts: Counts
-
-    def refused(self, message: InFlight, error: KafkaError) -> None:
-        """Take the report that Kafka has not stored ``message``."""
 
 
 class InFlight:
     """A received message until Kafka has it: what was received, when, and whether it is ``done``.
 
     ``size``: the bytes of memory it costs, which count against the budget. ``reason``: why it is a dead letter,
-    if it is one. ``untimed``: whether Kafka refused the device's time.
+    if it is one; ``truncated``: whether that was cut to fit. ``untimed``: whether Kafka refused the device's time.
     """
 
-    __slots__ = ("_owner", "done", "packet", "reason", "received", "size", "untimed")
+    __slots__ = ("_sink", "done", "packet", "reason", "received", "size", "truncated", "untimed")
 
-    def __init__(self, packet: mqtt5.PublishPacket, received: Moment, owner: Owner) -> None:
+    def __init__(self, packet: mqtt5.PublishPacket, received: Moment, sink: Sink) -> None:
         self.packet = packet
         self.received = received
         size = _MESSAGE + len(packet.payload) + len(packet.topic)
@@ -43,16 +34,21 @@ class InFlight:
         self.size = size
         self.done = False
         self.reason = ""
+        self.truncated = False
         self.untimed = False
-        self._owner = owner
+        self._sink = sink
 
     def report(self, error: KafkaError | None, _message: Message) -> None:
         """Take Kafka's delivery report. It runs inside ``Sink.poll``, and what it raises comes out there."""
         if error is None:
             self.done = True
-            owner = self._owner
-            owner.held -= self.size
-            owner.outstanding -= 1
-            owner.counts.produced += 1
+            sink = self._sink
+            sink.held -= self.size
+            sink.outstanding -= 1
+            if self.reason:
+                sink.counts.dead_lettered += 1
+                sink.counts.truncated += self.truncated
+            else:
+                sink.counts.produced += 1
         else:
-            self._owner.refused(self, error)
+            self._sink.refused(self, error)

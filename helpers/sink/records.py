@@ -47,11 +47,6 @@ def header(name: str, value: str) -> Header:
     return (name.replace("\0", r"\x00"), value.encode()) if "\0" in name + value else (name, value)
 
 
-def source(mqtt_topic: str) -> Header:
-    """Return the header that says where a message came from."""
-    return header("mqtt.topic", mqtt_topic)
-
-
 def headers(packet: mqtt5.PublishPacket, origin: Header) -> list[Header]:
     """Return the user properties, then ``origin``, and ``mqtt.correlation-data`` if present."""
     properties = packet.user_properties

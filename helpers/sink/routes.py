@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import NamedTuple
 
-from helpers.sink.records import Header, source
+from helpers.sink.records import Header, header
 from helpers.topics import Route, TopicError, TopicMapping
 
 _CACHED, _LONGEST = 10_000, 1_000  # topics, and characters of a topic
@@ -31,7 +32,7 @@ class Routes(dict[str, Target]):
     def __missing__(self, mqtt_topic: str) -> Target:
         topic, key = self._first(mqtt_topic)
         # The C client ends a text at U+0000, and bytes pass whole.
-        target = Target(topic, key.encode() if key and "\0" in key else key, source(mqtt_topic))
+        target = Target(topic, key.encode() if key and "\0" in key else key, header("mqtt.topic", mqtt_topic))
         if len(mqtt_topic) <= _LONGEST:
             if len(self) >= _CACHED:
                 self.clear()
@@ -40,8 +41,6 @@ class Routes(dict[str, Target]):
 
     def _first(self, mqtt_topic: str) -> Route:
         for mapping in self._mappings[:-1]:
-            try:
+            with contextlib.suppress(TopicError):
                 return mapping.route(mqtt_topic)
-            except TopicError:
-                continue
         return self._mappings[-1].route(mqtt_topic)

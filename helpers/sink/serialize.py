@@ -42,9 +42,8 @@ def serializer(config: SinkConfig) -> Serialize:
         try:
             return SchemaSerializer(config.registry or {})
         except ValueError as error:
-            raise BridgeError(
-                f"The schema registry's client refuses its settings: {error}.", remedy="correct them in registry"
-            ) from error
+            raise BridgeError(f"The schema registry's client refuses its settings: {error}.",
+                              remedy="correct them in registry") from error  # fmt: skip
     return _raw if config.serializer == "raw" else _json
 
 
@@ -97,10 +96,9 @@ class SchemaSerializer:
 
     def _fetch(self, subject: str) -> tuple[bytes, Any, float]:
         now = time.monotonic()
-        asked, answer = self._asked.get(subject, (0.0, None))
-        if answer is None:
+        if subject not in self._asked:
             self._asked[subject] = now, self._thread.submit(self._latest, subject)
-            raise NotYetError("asking the schema registry")
+        asked, answer = self._asked[subject]
         if not answer.done():
             raise NotYetError("the schema registry has not answered yet")
         if (failure := answer.exception()) is not None:
@@ -120,9 +118,8 @@ class SchemaSerializer:
         except SchemaRegistryError as error:
             if error.http_status_code != _NOT_FOUND:
                 raise
-            raise BridgeError(
-                f"The schema registry has no subject {subject!r}.", remedy="register a JSON Schema under that name"
-            ) from error
+            raise BridgeError(f"The schema registry has no subject {subject!r}.",
+                              remedy="register a JSON Schema under that name") from error  # fmt: skip
         if found.schema.schema_type != "JSON":
             raise BridgeError(f"The schema of {subject!r} is {found.schema.schema_type}, not JSON Schema.")
         schema = json.loads(found.schema.schema_str or "{}")
@@ -130,10 +127,9 @@ class SchemaSerializer:
         try:
             kind.check_schema(schema)
         except SchemaError as error:
-            raise BridgeError(
-                f"The schema of {subject!r} is not a valid JSON Schema: {error.json_path}: {error.message}",
-                remedy="register a valid one as its next version",
-            ) from error
+            why = f"{error.json_path}: {error.message}"
+            raise BridgeError(f"The schema of {subject!r} is not a valid JSON Schema: {why}",
+                              remedy="register a valid one as its next version") from error  # fmt: skip
         # An empty registry of references: a $ref to a URL is an error, never a request from the bridge to that address.
         return struct.pack(">bI", 0, found.schema_id), kind(schema, registry=Registry())
 
@@ -143,7 +139,5 @@ def _misfit(subject: str, validator: Any, value: Any) -> ValidationError | None:
     try:
         return best_match(validator.iter_errors(value))
     except (Unresolvable, re.error) as error:
-        raise BridgeError(
-            f"The schema of {subject!r} cannot be used: {error}",
-            remedy="register a valid one as its next version, without references to other documents",
-        ) from error
+        raise BridgeError(f"The schema of {subject!r} cannot be used: {error}",
+                          remedy="register one without references to other documents") from error  # fmt: skip

@@ -6,15 +6,14 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from helpers.errors import BridgeError
 from helpers.sink import records
 from helpers.sink.cluster import check_topics, raise_if_refused
-from helpers.sink.config import SinkConfig
+from helpers.sink.config import SinkConfig, producer_settings
 from helpers.sink.counts import Counts
 from helpers.sink.inflight import InFlight
 from helpers.sink.routes import Routes
@@ -27,13 +26,9 @@ _RETRY_AFTER = 0.05
 _BY_KEY = -1  # librdkafka chooses the partition
 # Which errors blame the message, and which a missing topic. After any other, the message must come again.
 _POISON = {
-    KafkaError.MSG_SIZE_TOO_LARGE,
-    KafkaError.INVALID_MSG_SIZE,
-    KafkaError.RECORD_LIST_TOO_LARGE,
-    KafkaError.INVALID_RECORD,
-    KafkaError.INVALID_TIMESTAMP,
-    KafkaError._INVALID_ARG,
-}
+    KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.RECORD_LIST_TOO_LARGE,
+    KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP, KafkaError._INVALID_ARG,
+}  # fmt: skip
 _UNKNOWN = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
 # Another record of its batch is to blame.
 _NEIGHBOUR = KafkaError._INVALID_DIFFERENT_RECORD
@@ -49,12 +44,9 @@ class Sink:
     """
 
     def __init__(
-        self,
-        config: SinkConfig,
-        counts: Counts,
-        on_error: Callable[[str], None],
+        self, config: SinkConfig, counts: Counts, on_error: Callable[[str], None],
         on_failure: Callable[[InFlight, str], None],
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.held = 0
         self.outstanding = 0
         self.counts = counts
@@ -76,7 +68,7 @@ class Sink:
 
         Raises ``BridgeError`` if a topic is missing or Kafka denies access.
         """
-        settings = self._config.producer_settings() | {"error_cb": self._note_error, "logger": log}
+        settings = producer_settings(self._config.kafka) | {"error_cb": self._note_error, "logger": log}
         self._limit = check_topics(settings, self._config.kafka_topics, self._on_error)
         if not self._limit:
             return False
@@ -137,22 +129,14 @@ class Sink:
         try:
             if not message.reason:
                 topic, key, source = self.routes[packet.topic]
+                value, headers = self._serialize(topic, packet.payload), records.headers(packet, source)
+                if self._all_headers:
+                    headers += records.flags(packet, message.received)
+                timed = packet.user_properties and not message.untimed
+                stamp = records.timestamp(packet, self._config.time) if timed else 0
                 # By position: keywords cost a tenth of the throughput. None is for on_delivery, another name for the
                 # callback before it.
-                self._produce(
-                    topic,
-                    self._serialize(topic, packet.payload),
-                    key,
-                    _BY_KEY,
-                    message.report,
-                    None,
-                    records.timestamp(packet, self._config.time)
-                    if packet.user_properties and not message.untimed
-                    else 0,
-                    records.headers(packet, source) + records.flags(packet, message.received)
-                    if self._all_headers
-                    else records.headers(packet, source),
-                )
+                self._produce(topic, value, key, _BY_KEY, message.report, None, stamp, headers)
                 return True
         except (BridgeError, MemoryError):
             raise
@@ -167,37 +151,24 @@ class Sink:
         except TopicError as error:
             self._config.check_expected(packet.topic)
             message.reason = records.shorten(error.cause)
-        except PoisonError as error:
-            message.reason = records.shorten(str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is: this message caused it, and the next one may be good
-            message.reason = records.shorten(f"{type(error).__name__}: {error}")
+            kind = "" if isinstance(error, PoisonError) else f"{type(error).__name__}: "
+            message.reason = records.shorten(f"{kind}{error}")
         return self._dead_letter(message)
 
     def _dead_letter(self, message: InFlight) -> bool:
         packet = message.packet
         if (topic := self._config.dead_letter_topic) is None:
-            raise BridgeError(
-                f"A message on {records.shorten(packet.topic)!r} can never be produced: {message.reason}.",
-                remedy="the MQTT broker still has it; name a dead_letter_topic to get past such messages",
-            )
-        value, key, headers, truncated = records.dead_letter(packet, message.received, message.reason, self._limit)
-        report = partial(self._report_dead_letter, message, truncated=truncated)
+            why = f"A message on {records.shorten(packet.topic)!r} can never be produced: {message.reason}."
+            remedy = "the MQTT broker still has it; name a dead_letter_topic to get past such messages"
+            raise BridgeError(why, remedy=remedy)
+        letter = records.dead_letter(packet, message.received, message.reason, self._limit)
+        value, key, headers, message.truncated = letter
         try:
-            self._produce(topic, value, key, headers=headers, on_delivery=report)
+            self._produce(topic, value, key, headers=headers, on_delivery=message.report)
         except BufferError:
             return False
         return True
-
-    def _report_dead_letter(
-        self, message: InFlight, error: KafkaError | None, _message: Message, *, truncated: bool
-    ) -> None:
-        if error is not None:
-            self.refused(message, error)
-            return
-        message.done = True
-        self._settle(message)
-        self.counts.dead_lettered += 1
-        self.counts.truncated += truncated
 
     def refused(self, message: InFlight, error: KafkaError) -> None:
         """Take the report that Kafka has not stored ``message``, and try again here if that can help."""

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +18,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+import helpers.sink.replay
 from helpers.bridge import BridgeConfig, CommandsConfig, Snapshot, run
+from helpers.sink import Sink
+from helpers.sink.replay import replay
 from helpers.topics import TopicMapping
 
 
@@ -101,11 +106,29 @@ def naive(settings: dict[str, Any], *, skip_dup: bool = False, ack_when_reported
         producer.poll(0)
 
 
+def replay_killed(settings: dict[str, Any]) -> None:
+    """Replay dead letters, and die when Kafka has stored some of a batch but no offset of it is committed."""
+    count = settings.pop("killed_after")
+
+    class Mortal(Sink):
+        def poll(self, timeout: float = 0) -> int:
+            reports = super().poll(timeout)
+            if self.counts.produced + self.counts.dead_lettered > count:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return reports
+
+    helpers.sink.replay.Sink = Mortal  # type: ignore[misc]
+    print("ready", flush=True)
+    wanted = config(settings)
+    replay(wanted, f"{wanted.client_id}-replay", lambda _: None)
+
+
 KINDS = {
     "ours": lambda settings: ours(config(settings)),
     "commands": lambda settings: ours(back(settings)),
     "naive": naive,
     "skips DUP": lambda settings: naive(settings, skip_dup=True),
+    "replay, killed": replay_killed,
     "acks by report": lambda settings: naive(settings, ack_when_reported=True),
 }
 

@@ -9,15 +9,19 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from helpers import lab
 from tests.integration.bridge.support import Bench, Devices, count, records, wait_until
 from tests.integration.bridge.test_commands import Generators, committed, produce
+from tests.integration.bridge.test_replay import write_dead_letters
 
 LAB = str(Path(sys.executable).with_name("lab"))
 RATE = 200
@@ -194,3 +198,58 @@ def test_the_way_back_and_a_command_that_no_device_hears(bench: Bench, env: dict
         wait_until(lambda: "1 UNHEARD" in bridge.said, "the command goes to nowhere")
         assert bridge.end(signal.SIGINT) == 1
     assert "1 commands without a subscriber" in bridge.said, bridge.said
+
+
+def test_metrics_and_health_while_the_bridge_carries_and_while_it_stalls(bench: Bench, env: dict[str, str]) -> None:
+    with Command(env, "bridge", "--make-topics", "--json", "--metrics", "0", "--stall-after", "1") as bridge:
+        wait_until(lambda: "/health" in bridge.said, "it says where")
+        url = re.findall(r"http://127.0.0.1:\d+", bridge.said)[0]
+
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+        def get(path: str) -> tuple[int, str]:
+            try:
+                with opener.open(f"{url}{path}", timeout=30) as answer:
+                    return answer.status, answer.read().decode()
+            except urllib.error.HTTPError as error:
+                return error.code, error.read().decode()
+
+        def metrics() -> dict[str, float]:
+            code, text = get("/metrics")
+            families = text_string_to_metric_families(text if code == 200 else "")
+            return {
+                sample.labels.get("state", sample.name): sample.value for each in families for sample in each.samples
+            }
+
+        wait_until(lambda: "carrying" in metrics(), "it carries")
+        devices = bench.devices(prefix=f"{bench.name}-generators")
+        devices.publish(10)
+        devices.settle()
+        wait_until(lambda: metrics()["bridge_acked_total"] == 10, "the count of what is acknowledged grows")
+        assert (get("/health")[0], get("/elsewhere")[0]) == (200, 404)
+        assert metrics()["bridge_stalled"] == 0
+        bench.kafka.freeze()
+        devices.publish(1)
+        wait_until(lambda: metrics()["bridge_stalled"] == 1, "Kafka hangs, and the bridge stalls")
+        code, text = get("/health")
+        assert code == 503
+        assert "STALLED: " in text
+        bench.kafka.thaw()
+        wait_until(lambda: get("/health")[0] == 200, "Kafka goes on, and the bridge too")
+        devices.close()
+        with Command(env, "bridge", "--client-id", "second", "--metrics", url.rpartition(":")[2]) as second:
+            assert second.wait() == 1
+        assert "cannot be used for metrics" in second.said
+        assert "Traceback" not in second.said
+        assert bridge.end(signal.SIGINT) == 0, bridge.said
+
+
+def test_replay_says_what_it_did(bench: Bench, env: dict[str, str]) -> None:
+    bench = Bench(bench.mqtt, bench.kafka, f"{bench.name}-x").make_topics()
+    arguments = ["--from", "x/{device}/readings", "--to", "x-readings", "--dead-letter", "x-dead"]
+    write_dead_letters(bench, [b"{}", b"{bad"])
+    with Command(env, "bridge", "replay", *arguments, "--serializer", "json") as replay:
+        wait_until(lambda: "left alone" in replay.said, "it comes to an end")
+        assert replay.wait() == 0, replay.said
+    assert "2 dead letters: 1 sent again, 1 are dead letters again, 0 left alone" in replay.said
+    assert bench.stored() == 1

@@ -70,7 +70,7 @@ def test_poison_stops_the_naive_bridge(bench: Bench) -> None:
 
 def test_poison_may_stop_the_bridge_and_is_not_acknowledged(bench: Bench) -> None:
     devices = bench.devices()
-    config = bench.config(serializer="json", poison="stop", dead_letter_topic=None)
+    config = bench.config(serializer="json", dead_letter_topic=None)
     with ends_by_itself(config, "can never be produced"):
         devices.publish(1, poison=lambda _: True)
     with Bridge(bench.config(serializer="json")) as bridge:

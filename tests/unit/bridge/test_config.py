@@ -20,6 +20,7 @@ from paho.mqtt.client import topic_matches_sub
 from helpers.bridge import Bridge, BridgeConfig, BridgeError, CommandsConfig, Snapshot, filters
 from helpers.bridge.forward import Forward
 from helpers.bridge.garbage import Seldom
+from helpers.sink.config import producer_settings
 from helpers.topics import TopicError, TopicMapping
 
 ROUTE = TopicMapping("generators/{device}/readings", topic="readings", key="{device}")
@@ -47,14 +48,15 @@ def config(**changes: Any) -> BridgeConfig:
 
 
 def test_the_producer_never_gives_up_and_waits_for_all() -> None:
-    settings = config().producer_settings()
+    settings = producer_settings(config().kafka)
     assert settings["acks"] == "all"
     assert settings["enable.idempotence"] is True
     assert settings["message.timeout.ms"] == 0
 
 
 def test_what_the_user_says_about_kafka_counts() -> None:
-    settings = config(kafka={**KAFKA, "linger.ms": 50, "message.timeout.ms": 3000, "acks": "-1"}).producer_settings()
+    kafka = config(kafka={**KAFKA, "linger.ms": 50, "message.timeout.ms": 3000, "acks": "-1"}).kafka
+    settings = producer_settings(kafka)
     assert settings["linger.ms"] == 50
     assert settings["message.timeout.ms"] == 3000
 
@@ -72,8 +74,6 @@ def test_what_the_user_says_about_kafka_counts() -> None:
         ({"kafka": {**KAFKA, "acks": "0"}}, "acks=0"),
         ({"kafka": {**KAFKA, "enable.idempotence": "false"}}, "idempotence"),
         ({"kafka": {**KAFKA, "delivery.report.only.error": True}}, "report"),
-        ({"dead_letter_topic": None}, "nowhere to go"),
-        ({"poison": "stop"}, "never uses"),
         ({"dead_letter_topic": "readings"}, "topic of their own"),
         ({"serializer": "schema"}, "registry"),
         ({"registry": {"url": "http://127.0.0.1:1"}}, "registry"),

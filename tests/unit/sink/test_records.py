@@ -22,7 +22,7 @@ from helpers.topics import TopicMapping
 
 SEQ = [("seq", "12"), ("boot", "b1")]
 NOW = records.Moment.now()
-ORIGIN = records.source("g/G-001")
+ORIGIN = records.header("mqtt.topic", "g/G-001")
 
 
 def publish(
