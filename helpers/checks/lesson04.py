@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from typing import Any
 
 from helpers.checks import brokers
-from helpers.checks.brokers import header
+from helpers.checks.brokers import header, json_object
 from helpers.checks.recorder import Recorder
 from helpers.checks.result import Result, done, not_yet
 
 _REFUELLING, _PARTITIONS, _DAY_MS, _READINGS = "log-refuelling", 3, 24 * 60 * 60 * 1000, 120
 _PRACTICE, _ANALYSTS = "log-practice", "log-analysts"
 _GAPS, _MISSING = "log-gaps", "log-missing"
+_OFF = {
+    -1: "A committed offset is that of the *next* record to read.",
+    1: "commit(record) says that this record is done: the group would begin behind it.",
+}
+_TOO_EARLY = "offsets_for_times finds the first offset at or after a moment, which it takes in milliseconds."
+_TOO_LATE = "A consumer that reads commits its own place at close(), unless enable.auto.commit is False. Read nothing."
+_KEYLESS = "Records without a key go anywhere. What must stay in order? That is the key."
 
 
 def exercise_1(recorder: Recorder) -> Result:
@@ -21,7 +27,7 @@ def exercise_1(recorder: Recorder) -> Result:
     name = f"{recorder.here.ns}{_REFUELLING}"
     partitions = brokers.topics(recorder.here).get(_REFUELLING)
     if not partitions:
-        return not_yet(f"There is no topic {name}.", "create() from section 1 makes one.")
+        return not_yet(f"There is no topic {name}.", "create() makes one, and puts ns in front of its name.")
     if partitions != _PARTITIONS:
         return not_yet(
             f"{name} has {partitions} partition{'s' if partitions > 1 else ''}.",
@@ -29,49 +35,48 @@ def exercise_1(recorder: Recorder) -> Result:
         )
     kept = int(brokers.topic_settings(recorder.here, _REFUELLING)["retention.ms"])
     if kept != _DAY_MS:
-        return not_yet(
-            f"{name} keeps its records {_duration(kept)}.",
-            "retention.ms counts milliseconds. A day has 86,400,000.",
-        )
+        return not_yet(f"{name} keeps records {_duration(kept)}.", "retention.ms is in milliseconds: 86,400,000 a day.")
     return _ordered(recorder.kafka_records(_REFUELLING))
 
 
-def _ordered(records: list[Any]) -> Result:  # noqa: PLR0911 - one answer for each mistake
+def _ordered(records: list[Any]) -> Result:
     if not records:
-        return not_yet(
-            "The topic exists, but it is empty.",
-            "Produce the readings, and wait for the delivery reports with flush().",
-        )
-    places: dict[str, set[int]] = defaultdict(set)
-    numbers: dict[str, list[int]] = defaultdict(list)
+        return not_yet("The topic is empty.", "Produce the readings, and wait for the delivery reports with flush().")
     for record in records:
-        try:
-            generator = str(json.loads(record.value())["generatorID"])
-            seq = int(header(record, "seq"))
-        except (ValueError, TypeError, KeyError):
-            return not_yet(
-                f"The record at offset {record.offset()} is not a reading with a seq header.",
-                "value=reading.to_json(), headers=reading.headers()",
-            )
-        places[generator].add(record.partition())
-        numbers[generator].append(seq)
-    torn = sorted(generator for generator, found in places.items() if len(found) > 1)
-    if torn:
+        if (json_object(record.value()) or {}).get("generatorID") is None:
+            return not_yet(f"The record at offset {record.offset()} is not a reading.", "value=reading.to_json()")
+        if not header(record, "seq").isdigit():
+            return not_yet(f"The record at offset {record.offset()} has no header seq.", "headers=reading.headers()")
+    generators = {_generator_and_seq(record)[0] for record in records}
+    return next((wrong for each in sorted(generators) if (wrong := _out_of_order(each, records))), None) or (
+        done(f"{len(records)} readings of {len(generators)} generators, each generator in order, kept for a day.")
+        if len(records) == _READINGS
+        else not_yet(f"{len(records)} of {_READINGS} readings arrived.", "Did flush() return 0?")
+    )
+
+
+def _out_of_order(generator: str, records: list[Any]) -> Result | None:
+    """What is wrong with the order of a generator's readings among ``records``, if anything."""
+    own = [record for record in records if _generator_and_seq(record)[0] == generator]
+    spread, seqs = {record.partition() for record in own}, [_generator_and_seq(record)[1] for record in own]
+    without_key = any(record.key() is None for record in own)
+    if len(spread) > 1:
         return not_yet(
-            f"The readings of {torn[0]} are spread over {len(places[torn[0]])} partitions: their order is lost.",
-            "Equal keys go to the same partition. Records cannot be moved later: create() makes the topic anew.",
+            f"The readings of {generator} are spread over {len(spread)} partitions: their order is lost.",
+            _KEYLESS
+            if without_key
+            else "Equal keys go to the same partition. Records cannot be moved later: create() makes the topic anew.",
         )
-    if any(record.key() is None for record in records):
-        return not_yet("Some records have no key.", "What must stay in order? That is the key.")
-    wrong = sorted(generator for generator, seqs in numbers.items() if seqs != sorted(seqs))
-    if wrong:
+    if without_key and len({record.partition() for record in records}) == 1:
+        return not_yet("No record has a key. That all are in one partition is luck.", _KEYLESS)
+    if len(set(seqs)) < len(seqs):
+        return not_yet(f"Readings of {generator} were written twice.", "create() makes a new topic: write them once.")
+    if seqs != sorted(seqs):
         return not_yet(
-            f"The readings of {wrong[0]} were not written in the order of their seq.",
-            "Were they written twice? create() makes the topic anew.",
+            f"The readings of {generator} are not in the order of their seq.",
+            "A partition keeps the order in which you call produce(). In which order does tanks hold the readings?",
         )
-    if sum(map(len, numbers.values())) < _READINGS:
-        return not_yet(f"{len(records)} of {_READINGS} readings arrived.", "Did flush() return 0?")
-    return done(f"{len(records)} readings of {len(numbers)} generators, each generator in order, kept for a day.")
+    return None
 
 
 def exercise_2(recorder: Recorder) -> Result:
@@ -87,7 +92,8 @@ def exercise_2(recorder: Recorder) -> Result:
     committed = {partition: places.get((f"{ns}{_PRACTICE}", partition), -1) for partition in wanted}
     if all(offset < 0 for offset in committed.values()):
         return not_yet(
-            f"The group {ns}{_ANALYSTS} has committed nothing on {ns}{_PRACTICE}.", "commit(offsets=[...]) is one way."
+            f"The group {ns}{_ANALYSTS} has committed nothing on {ns}{_PRACTICE}.",
+            "seek() and assign() move one consumer. commit(offsets=[...], asynchronous=False) moves its group.",
         )
     for partition, offset in sorted(wanted.items()):
         stands = committed[partition]
@@ -95,13 +101,10 @@ def exercise_2(recorder: Recorder) -> Result:
             continue
         if stands < 0:
             return not_yet(f"Partition {partition} has no committed offset.", "The topic has several partitions.")
-        early = stands < offset
+        off = stands - offset
         return not_yet(
-            f"In partition {partition} the group would begin at offset {stands}, "
-            + (f"{offset - stands} too early." if early else f"{stands - offset} too late."),
-            "A committed offset is that of the *next* record to read."
-            if abs(stands - offset) == 1
-            else "offsets_for_times finds the first offset at or after a moment.",
+            f"In partition {partition} the group begins {abs(off)} records too {'early' if off < 0 else 'late'}.",
+            _OFF.get(off, _TOO_EARLY if off < 0 else _TOO_LATE),
         )
     return done("When the analysts start again, they read the late shift and nothing else.")
 
@@ -111,7 +114,8 @@ def exercise_3(recorder: Recorder) -> Result:  # noqa: PLR0911 - one answer for 
     ns = recorder.here.ns
     present: dict[str, set[int]] = defaultdict(set)
     for record in recorder.kafka_records(_GAPS):
-        present[json.loads(record.value())["generatorID"]].add(int(header(record, "seq")))
+        generator, seq = _generator_and_seq(record)
+        present[generator].add(seq)
     wanted = {
         (generator, seq)
         for generator, numbers in present.items()
@@ -126,30 +130,33 @@ def exercise_3(recorder: Recorder) -> Result:  # noqa: PLR0911 - one answer for 
         try:
             found.append((record.key().decode(), int(record.value())))
         except (AttributeError, ValueError, TypeError):
-            return not_yet(
-                f"The record at offset {record.offset()} is not a generator and a number.",
-                "produce(..., key=generator, value=str(seq))",
-            )
+            return not_yet(f"Offset {record.offset()} is not a name and a number.", "key=generator, value=str(seq)")
     if not found:
+        return not_yet(f"The topic {ns}{_MISSING} is empty.", "flush() waits for the delivery reports.")
+    if strange := sorted(set(found) - wanted):
+        generator, seq = strange[0]
+        there = seq in present[generator]
         return not_yet(
-            f"The topic {ns}{_MISSING} is empty.", "Does every record have a delivery report? flush() waits for them."
-        )
-    if too_many := sorted(set(found) - wanted):
-        return not_yet(
-            f"{too_many[0][0]} seq {too_many[0][1]} is reported missing, but it is there.",
-            "Compare each generator's numbers with range(first, last + 1), and let create() make the topic anew.",
+            f"{generator} seq {seq} is reported missing, but it is "
+            + ("there." if there else "not between the generator's first and last reading."),
+            "Take what is there from range(first, last + 1), for each generator by itself."
+            if there
+            else "min() and max() of a generator's numbers are its first and last.",
         )
     if too_few := wanted - set(found):
         return not_yet(
             f"Of {len(wanted)} missing readings, {len(wanted) - len(too_few)} are reported.",
-            "A gap can be longer than one reading, and more than one generator has gaps.",
+            "A gap can be longer than one reading."
+            if {generator for generator, _ in wanted} == {generator for generator, _ in found}
+            else "More than one generator has gaps.",
         )
     if len(found) > len(wanted):
-        return not_yet(
-            "Some missing readings are reported twice.",
-            "Report each once, and let create() make the topic anew.",
-        )
+        return not_yet("Some missing readings are reported twice.", "Report each once; create() makes the topic anew.")
     return done(f"All {len(wanted)} missing readings are reported, and no others.")
+
+
+def _generator_and_seq(record: Any) -> tuple[str, int]:  # noqa: ANN401
+    return (json_object(record.value()) or {})["generatorID"], int(header(record, "seq"))
 
 
 def _duration(milliseconds: int) -> str:

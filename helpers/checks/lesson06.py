@@ -30,15 +30,9 @@ def exercise_1(recorder: Recorder) -> Result:
     """``workshop-readings`` has four partitions, keeps thirty days, and still has its records."""
     partitions = _partitions(recorder, "workshop-readings", wanted=4)
     if not partitions:
-        return not_yet(
-            "There is no topic workshop-readings.",
-            "begin_workshop() creates it. Then change it in place.",
-        )
+        return not_yet("There is no topic workshop-readings.", "begin_workshop() creates it. Change it in place.")
     if not recorder.kafka_records("workshop-readings"):
-        return not_yet(
-            "workshop-readings is empty: its records are gone.",
-            "Change the topic in place. begin_workshop() in the exercise cell makes it again.",
-        )
+        return not_yet("The records are gone.", "Change the topic in place. begin_workshop() makes it again.")
     if partitions != 4:  # noqa: PLR2004 - as the exercise says
         return not_yet(
             f"workshop-readings has {partitions} partition{'s' * (partitions > 1)}.",
@@ -65,20 +59,25 @@ def exercise_2(recorder: Recorder) -> Result:
     if not committed:
         return not_yet(
             "The group yards-audit has committed nothing.",
-            "Set group.id, poll until nothing more comes, and close the consumer: closing commits.",
+            'Begin at "earliest". An expression begins with "^". poll() gives None while the group is forming, too: '
+            "go on until you have read as many records as the logs hold, then close().",
         )
     if strangers := sorted(each.removeprefix(ns) for each in committed if not each.startswith(f"{ns}yards-")):
         return not_yet(
             f"The group has also read {', '.join(strangers)}.",
-            "Write out every character that the names must begin with. begin_yards() starts again.",
+            "Write out every character that the names must begin with.",
         )
     names = sorted(each for each in brokers.topics(recorder.here) if each.startswith("yards-"))
     for name in names:
-        written = len(recorder.kafka_records(name))
-        if committed[f"{ns}{name}"] < written:
+        written, read = len(recorder.kafka_records(name)), committed[f"{ns}{name}"]
+        if not read:
             return not_yet(
-                f"The group has read {committed[f'{ns}{name}']} of {written} records of {name}.",
-                'Begin at "earliest", and let the expression match every name that begins with yards-.',
+                f"The group has read nothing of {name}.", "Match all that begin with yards-: one is new each time."
+            )
+        if read < written:
+            return not_yet(
+                f"The group has read {read} of {written} records of {name}.",
+                "That poll() gives None is not the end. get_watermark_offsets() says where a log ends.",
             )
     return done(f"One expression, {len(names)} topics, each read to its end.")
 
@@ -99,7 +98,7 @@ def exercise_3(recorder: Recorder) -> Result:
         places = stored[topic]
         if [number for number, _ in places] != list(range(_ROUNDS)):
             return not_yet(
-                f"The messages of {topic} came out in the order {[number for number, _ in places]}.", "Look at the key."
+                f"The messages of {topic} came out as {[number for number, _ in places]}.", "Look at the key."
             )
     used = {route.topic for route in routes.values()}
     partitions = {place for places in stored.values() for _, place in places}
@@ -145,11 +144,9 @@ def _route(templates: list[Template], ns: str, topic: str) -> Route:
             if "does not match" not in error.cause:
                 raise _MappingError(error.cause, remedy=error.remedy) from error
     if not found:
-        raise _MappingError(f"No entry matches {topic}.", remedy="Is there a pattern for each kind of message?")
+        raise _MappingError(f"No entry matches {topic}.", remedy="Is there a pattern for each kind, without namespace?")
     if len(found) > 1:
-        raise _MappingError(
-            f"{len(found)} entries match {topic}.", remedy="Let the patterns differ in a level without braces."
-        )
+        raise _MappingError(f"{len(found)} entries match {topic}.", remedy="Let them differ in a level without braces.")
     return found[0]
 
 
@@ -157,9 +154,7 @@ def _check_keys(routes: dict[str, Route]) -> None:
     owners: dict[tuple[str, str], set[str]] = defaultdict(set)
     for topic, route in routes.items():
         if not route.key:
-            raise _MappingError(
-                f"{topic} has no key.", remedy="Without a key, messages are spread over the partitions."
-            )
+            raise _MappingError(f"{topic} has no key.", remedy="Without a key, messages go to any partition.")
         owners[route.topic, route.key].add("/".join(topic.split("/")[1:3]))
     for (_, key), generators in owners.items():
         if len(generators) > 1:
@@ -186,19 +181,19 @@ def _check_topics(recorder: Recorder, routes: dict[str, Route]) -> None:
     others = {route.topic for topic, route in routes.items() if not topic.endswith("/alarm")}
     if alarms & others:
         raise _MappingError(
-            f"Alarms share {min(alarms & others).removeprefix(ns)} with other messages.",
-            remedy="Retention is a setting of the topic: messages kept for longer need a topic of their own.",
+            f"Alarms share {min(alarms & others).removeprefix(ns)} with others.",
+            remedy="Retention is a setting of the topic.",
         )
     for each in (name.removeprefix(ns) for name in used):
         if not each.startswith("design-"):
-            raise _MappingError(f"{each} does not begin with design-.", remedy="Choose another name.")
+            raise _MappingError(f"{each} does not begin with design-.", remedy="Choose another one, without namespace.")
         partitions = _partitions(recorder, each, wanted=_LEAST_PARTITIONS)
+        if not partitions:
+            raise _MappingError(f"There is no Kafka topic {each}.", remedy="A mapping makes no topics: create it.")
         if partitions < _LEAST_PARTITIONS:
             raise _MappingError(
-                f"The Kafka topic {each} has {partitions} partition{'s' * (partitions > 1)}."
-                if partitions
-                else f"There is no Kafka topic {each}.",
-                remedy="Create it with at least three partitions.",
+                f"The Kafka topic {each} has {partitions} partition{'s' * (partitions > 1)}.",
+                remedy="Its generators share the work of that many consumers. Give it three or more.",
             )
 
 

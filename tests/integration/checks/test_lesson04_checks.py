@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -42,7 +42,8 @@ def test_readings_by_generator_are_what_exercise_1_wants(watch: Watch) -> None:
         ({"partitions": 1}, "has 1 partition.", "never removed"),
         ({"retention": "86400"}, "for 0.024 h", "milliseconds"),
         ({"key": lambda _: str(uuid4())}, "their order is lost", "Equal keys"),
-        ({"headers": lambda _: []}, "not a reading with a seq header", "reading.headers()"),
+        ({"key": lambda _: None}, "", "What must stay in order?"),
+        ({"headers": lambda _: []}, "has no header seq", "reading.headers()"),
     ],
 )
 def test_exercise_1_turns_down(watch: Watch, how: dict[str, Any], reason: str, hint: str) -> None:
@@ -55,8 +56,8 @@ def test_exercise_1_turns_down(watch: Watch, how: dict[str, Any], reason: str, h
     [
         ([], "flush()"),
         (READINGS[:60], "flush()"),
-        (READINGS[::-1], "written twice"),
-        (READINGS * 2, "written twice"),
+        (READINGS[::-1], "the order in which you call produce()"),
+        (READINGS * 2, "write them once"),
     ],
 )
 def test_exercise_1_turns_down_readings_that_are_not_all_there_once(
@@ -64,6 +65,26 @@ def test_exercise_1_turns_down_readings_that_are_not_all_there_once(
 ) -> None:
     refuel(watch, readings)
     assert_not_yet(lesson04.exercise_1(watch), hint=hint)
+
+
+def by_hand(watch: Watch, partition: Callable[[Reading], int]) -> None:
+    """Exercise 1 with partitions in place of keys."""
+    create_topic(watch, "log-refuelling", 3, {"retention.ms": DAY})
+    producer = Producer({**watch.here.kafka, "log_level": 3})
+    for each in READINGS:
+        headers: Any = each.headers()
+        producer.produce(f"{watch.here.ns}log-refuelling", each.to_json(), headers=headers, partition=partition(each))
+    assert producer.flush(30) == 0
+
+
+def test_exercise_1_takes_a_partition_for_each_generator(watch: Watch) -> None:
+    by_hand(watch, lambda each: int(each.generator_id[-1]) % 3)
+    assert lesson04.exercise_1(watch).passed
+
+
+def test_exercise_1_turns_down_what_is_in_order_by_chance(watch: Watch) -> None:
+    by_hand(watch, lambda _each: 1)
+    assert_not_yet(lesson04.exercise_1(watch), "luck", "What must stay in order?")
 
 
 def practice(watch: Watch) -> dict[int, int]:
@@ -92,9 +113,10 @@ def test_a_group_set_back_to_the_late_shift_is_what_exercise_2_wants(watch: Watc
 @pytest.mark.parametrize(
     ("offsets", "reason", "hint"),
     [
-        ({0: 0, 1: 0, 2: 0}, "4 too early", "offsets_for_times"),
-        ({0: 10, 1: 10, 2: 10}, "6 too late", "offsets_for_times"),
-        ({0: 3, 1: 4, 2: 5}, "1 too early", "*next* record"),
+        ({0: 0, 1: 0, 2: 0}, "4 records too early", "in milliseconds"),
+        ({0: 10, 1: 10, 2: 10}, "6 records too late", "enable.auto.commit"),
+        ({0: 3, 1: 4, 2: 5}, "1 records too early", "*next* record"),
+        ({0: 5, 1: 6, 2: 7}, "1 records too late", "this record is done"),
         ({0: 4}, "Partition 1 has no committed offset", "several partitions"),
     ],
 )
@@ -133,11 +155,13 @@ def test_the_missing_readings_are_what_exercise_3_wants(watch: Watch) -> None:
     ("found", "reason", "hint"),
     [
         ([], "is empty", "flush()"),
-        (sorted(MISSING)[1:], "Of 3 missing readings, 2", "more than one generator"),
-        ([*MISSING, ("G-001", 21)], "G-001 seq 21 is reported missing", "range(first, last + 1)"),
+        (sorted(MISSING)[1:], "Of 3 missing readings, 2", "longer than one"),
+        (sorted(MISSING)[:2], "Of 3 missing readings, 2", "More than one generator"),
+        ([*MISSING, ("G-001", 20)], "G-001 seq 20 is reported missing, but it is there", "range(first, last + 1)"),
+        ([*MISSING, ("G-001", 21)], "not between", "first and last"),
         ([*MISSING, *MISSING], "reported twice", "anew"),
-        ([(None, 4)], "not a generator and a number", "key=generator"),
-        ([("G-002", "four")], "not a generator and a number", "value=str(seq)"),
+        ([(None, 4)], "not a name and a number", "key=generator"),
+        ([("G-002", "four")], "not a name and a number", "value=str(seq)"),
     ],
 )
 def test_exercise_3_turns_down(watch: Watch, found: list[tuple[str | None, Any]], reason: str, hint: str) -> None:
