@@ -74,7 +74,7 @@ def alarms(
         )
     for (name, each), look in zip(marks.items(), _FOUND, strict=False):
         _mark(figure, name, [(time, generator, generator) for generator, time in each], look)
-    figure.update_layout(barmode="overlay", legend={"orientation": "h", "y": -0.2})
+    figure.update_layout(barmode="overlay", legend={"orientation": "h", "y": -0.14})
     return figure.update_xaxes(type="date").update_yaxes(categoryorder="category descending", dtick=1)
 
 

@@ -34,6 +34,7 @@ def test_both_fleets_have_leaks_thefts_and_gauges_that_mislead() -> None:
         kinds = [each.fault for each in fleet.truth()]
         assert kinds.count(Fault.LEAK) == 5
         assert {Fault.THEFT, Fault.NOISE, Fault.STUCK} < set(kinds)
+    assert [each.fault for each in history.two_days(ENDS[0]).truth()].count(Fault.THEFT) == 5  # as lesson 10 says
     assert [each.generator_id for each in history.cases().truth()] != [
         each.generator_id for each in history.two_days(ENDS[0]).truth()
     ]
