@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -85,9 +86,10 @@ def exercise_3(recorder: Recorder, store: Any) -> Result:  # noqa: ANN401 - a co
         answer = store.execute("SELECT * FROM coolant")
         columns, rows = [each[0] for each in answer.description], answer.fetchall()
         if not rows and recorder.here.influxdb:
-            for series in query_influxdb(recorder.here, f'SELECT * FROM "{recorder.here.ns}alarms-coolant"'):  # noqa: S608
-                columns, rows = series["columns"], series["values"]
-    except (duckdb.Error, QueryError) as error:
+            with suppress(QueryError):  # its database is made with the first points
+                for series in query_influxdb(recorder.here, f'SELECT * FROM "{recorder.here.ns}alarms-coolant"'):  # noqa: S608
+                    columns, rows = series["columns"], series["values"]
+    except duckdb.Error as error:
         return not_yet(f"The database answered: {error}.", "Run the exercise's cell: begin_coolant() makes the table.")
     if sorted(columns) != ["generator", "temperature", "time"]:
         return not_yet(f"The columns are {', '.join(columns)}.", "There are to be three: generator, time, temperature.")

@@ -87,7 +87,9 @@ for row, litres, hours in steps(read):
 producer.flush(10)
 """,
             ),
-            Wrong("only the quick ones", "at slow leaks too", {"5 < rate < 200": "33 < rate < 200"}),
+            Wrong(
+                "some of the generators", "at slow leaks too", {"if same == name and": 'if same == name < "G-010" and'}
+            ),
             Wrong("the name only", "the fields generatorID and time", {', "time": end.isoformat()': ""}),
             Wrong("seconds of the day", "time.isoformat()", {"end.isoformat()": "end.second"}),
         ],
