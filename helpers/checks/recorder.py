@@ -53,6 +53,13 @@ class Recorder:
             self._note_offsets()
             self._connection = stack.pop_all()
 
+    def begin(self, *topics: str) -> None:
+        """Begin anew on these Kafka topics and under these MQTT filters: what happened until now no longer counts."""
+        names = [f"{self.here.ns}{each}" for each in topics]
+        with self._lock:
+            self._messages = [m for m in self._messages if not any(mqtt.topic_matches_sub(n, m.topic) for n in names)]
+        self._note_offsets(names)
+
     def messages(self, topic_filter: str = "#", *, since: float = 0.0) -> list[Seen]:
         """The MQTT messages recorded so far whose topic, without the namespace, matches ``topic_filter``."""
         if self._client is not None:
@@ -125,10 +132,10 @@ class Recorder:
         with self._lock:
             self._messages.append(seen)
 
-    def _note_offsets(self) -> None:
+    def _note_offsets(self, only: list[str] | None = None) -> None:
         with brokers.consumer(self.here) as consumer:
             for name, topic in consumer.list_topics(timeout=brokers.TIMEOUT).topics.items():
-                if name.startswith("__") or not name.startswith(self.here.ns):
+                if name.startswith("__") or not name.startswith(self.here.ns) or name not in (only or [name]):
                     continue
                 for partition in topic.partitions:
                     place = TopicPartition(name, partition)

@@ -13,7 +13,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from helpers.checks import Watch, lesson08
-from tests.integration.checks.speaking import assert_not_yet, connected, publish, write
+from tests.integration.checks.speaking import assert_not_yet, commit, connected, publish, write
 
 MQTT_FILTERS = ["commands/#"]
 START, LOAD = {"do": "start"}, {"do": "set_load", "kw": 75}
@@ -35,11 +35,40 @@ def order(watch: Watch, command: dict[str, Any], number: str, *, answer: str = "
 
 
 def test_two_commands_answered_are_what_exercise_1_wants(watch: Watch) -> None:
-    assert "no record with the key" in lesson08.exercise_1(watch).reason
+    assert "holds 0 records" in lesson08.exercise_1(watch).reason
     order(watch, START, "one")
-    assert "set_load" in lesson08.exercise_1(watch).reason
+    assert "holds 1 records" in lesson08.exercise_1(watch).reason
     order(watch, LOAD, "two")
     assert lesson08.exercise_1(watch).passed
+
+
+def test_exercise_1_takes_any_json_that_says_the_same(watch: Watch) -> None:
+    order(watch, START, "one")
+    order(watch, {"kw": 75.0, "do": "set_load"}, "two")
+    assert lesson08.exercise_1(watch).passed
+
+
+def test_exercise_1_turns_down_the_wrong_order(watch: Watch) -> None:
+    order(watch, LOAD, "one")
+    order(watch, START, "two")
+    assert_not_yet(lesson08.exercise_1(watch), "before it was to start", "start first")
+
+
+def test_exercise_1_begins_anew(watch: Watch) -> None:
+    order(watch, START, "one")
+    order(watch, LOAD, "two")
+    watch.begin("commands", "commands-replies")
+    assert "holds 0 records" in lesson08.exercise_1(watch).reason
+
+
+def test_exercise_1_says_of_what_a_command_died(watch: Watch) -> None:
+    order(watch, START, "one")
+    order(watch, LOAD, "two", answer="")
+    assert_not_yet(lesson08.exercise_1(watch), "did not answer", "The bridge has stopped")
+    commit(watch, "commands-bridge-do", "commands", {0: 2})
+    assert_not_yet(lesson08.exercise_1(watch), "did not answer", "Is the generator awake?")
+    write(watch, "commands-dead", [("G-004", "{}", {"dead-letter.reason": "ValueError('tomorrow')"})])
+    assert_not_yet(lesson08.exercise_1(watch), "did not answer", "ValueError('tomorrow')")
 
 
 def test_exercise_1_takes_a_second_attempt(watch: Watch) -> None:
@@ -58,7 +87,9 @@ def test_exercise_1_takes_a_second_attempt(watch: Watch) -> None:
         ({"number": "two", "answer": ""}, "did not answer both commands"),
         ({"number": "two", "answer": "too much"}, "answered: too much"),
         ({"number": "two", "expires": "tomorrow"}, "'tomorrow'"),
-        ({"number": "two", "expires": "120"}, "deadline is -"),
+        ({"number": "two", "expires": "120"}, "had expired when it was written"),
+        ({"number": "two", "mqtt.response-topic": "commands/G-004/answer"}, "where to answer"),
+        ({"number": ""}, "no correlation data"),
         ({"number": "two", "expires": ""}, "expires is ''"),
     ],
 )
@@ -71,7 +102,7 @@ def test_exercise_1_turns_down(watch: Watch, second: dict[str, str], reason: str
 def test_exercise_1_turns_down_a_deadline_in_a_year(watch: Watch) -> None:
     order(watch, START, "one")
     order(watch, LOAD, "two", expires=str(time.time() + 3e7))
-    assert "time.time() plus some seconds" in lesson08.exercise_1(watch).hint
+    assert "at most 300 seconds" in lesson08.exercise_1(watch).hint
 
 
 def desire(watch: Watch, key: str, value: str | None, *, bridged: bool = True) -> None:
@@ -131,20 +162,27 @@ def is_ping(message: mqtt.MQTTMessage) -> bool:
 
 def test_a_device_that_answers_is_what_exercise_3_wants(watch: Watch) -> None:
     assert "got no answer" in lesson08.exercise_3(watch).reason
-    with answers(watch, lambda message: b'{"answer": "done"}' if is_ping(message) else b'{"answer": "what?"}'):
-        assert lesson08.exercise_3(watch).passed
-        assert lesson08.exercise_3(watch).passed
+    for refusal in (b'{"answer": "what?"}', b'{"error": "no such command"}', b"no!"):
+        with answers(watch, lambda message, refusal=refusal: b'{"answer": "done"}' if is_ping(message) else refusal):
+            assert lesson08.exercise_3(watch).passed
+            assert lesson08.exercise_3(watch).passed
 
 
 @pytest.mark.parametrize(
-    ("answer", "correlated", "reason"),
+    ("answer", "correlated", "reason", "hint"),
     [
-        (lambda _message: b'{"answer": "done"}', True, "explode"),
-        (lambda message: b'{"answer": "done"}' if is_ping(message) else None, True, "was not"),
-        (lambda _message: b"done", True, "The answer to a ping was {}"),
-        (lambda _message: b'{"answer": "done"}', False, "got no answer"),
+        (lambda _message: b'{"answer": "done"}', True, "explode", "Only a ping"),
+        (lambda message: b'{"answer": "done"}' if is_ping(message) else None, True, "was not", "silence"),
+        (lambda _message: b"done", True, "The answer to a ping was b'done'", "as JSON"),
+        (lambda _message: b'{"answer": "done"}', False, "not its correlation data", "CorrelationData"),
     ],
 )
-def test_exercise_3_turns_down(watch: Watch, answer: Answer, correlated: bool, reason: str) -> None:  # noqa: FBT001
+def test_exercise_3_turns_down(
+    watch: Watch,
+    answer: Answer,
+    correlated: bool,  # noqa: FBT001
+    reason: str,
+    hint: str,
+) -> None:
     with answers(watch, answer, correlated=correlated):
-        assert_not_yet(lesson08.exercise_3(watch), reason)
+        assert_not_yet(lesson08.exercise_3(watch), reason, hint)
