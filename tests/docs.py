@@ -115,6 +115,7 @@ TESTED = {
     'uv run pytest -n 3 --mqtt embedded -m "mqtt and not slow"': _CI,
     "uv run pytest -n 3 -m slow": _CI,
     "uv run pytest --again tests/notebooks -k 02": _CI,
+    "uv run pytest -m slow tests/notebooks/test_answers.py -k 02": _CI,
     "uv run pytest --nbmake --nbmake-timeout=60 notebooks": ".github/workflows/ci.yml",
     "uv run --group browser pytest -n 2 tests/browser": _CI,
     "uv run ruff check && uv run ruff format --check && uv run mypy && uv run codespell": _CI,

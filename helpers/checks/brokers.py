@@ -119,9 +119,9 @@ class MqttClient:
         self._client.subscribe(self._subscriptions)
         self._await_answer()
 
-    def publish(self, topic: str, payload: bytes, properties: Properties | None = None) -> None:
-        """Publish at QoS 1 and wait for the acknowledgement."""
-        sent = self._client.publish(f"{self._here.ns}{topic}", payload, qos=1, properties=properties)
+    def publish(self, topic: str, payload: bytes, properties: Properties | None = None, **more: bool) -> None:
+        """Publish at QoS 1, with ``more`` of paho's arguments, and wait for the acknowledgement."""
+        sent = self._client.publish(f"{self._here.ns}{topic}", payload, qos=1, properties=properties, **more)
         with suppress(RuntimeError):  # paho's word for a lost connection
             sent.wait_for_publish(TIMEOUT)
             if sent.is_published():

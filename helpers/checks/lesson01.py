@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from helpers.checks.brokers import json_object
@@ -16,17 +17,8 @@ _SMALL = 98
 
 def exercise_1(recorder: Recorder) -> Result:
     """The last message to ``fleet-exercise/reading`` is a reading of G-003."""
-    message = _last(recorder, "fleet-exercise/reading")
-    if message is None:
-        return _nothing(recorder, "fleet-exercise/reading")
-    value, problem = _reading(message.payload)
-    if problem:
-        return problem
-    if value["generatorID"] != "G-003":
-        return not_yet(
-            f"This is a reading of {value['generatorID']}.", "The water works is G-003: look at reading.generator_id."
-        )
-    return done(f"The water works reported {value['fuel']} litres, in {len(message.payload)} bytes of JSON.")
+    payload, value, problem = _reading(recorder, "fleet-exercise/reading", "G-003")
+    return problem or done(f"The water works reported {value['fuel']} litres, in {len(payload)} bytes of JSON.")
 
 
 def exercise_2(recorder: Recorder) -> Result:
@@ -42,54 +34,34 @@ def exercise_2(recorder: Recorder) -> Result:
             f"{_ROBBED} lost its fuel within a few minutes, and none before or after. That was a theft.",
             "A leak is slow and never stops. Look at the readings between evening and morning.",
         )
-    if answer.startswith("G-"):
+    if re.fullmatch("G-0(0[1-9]|1[0-2])", answer):
         return not_yet(
             f"{answer} has as much fuel in the morning as it had in the evening.",
             "Collect the fuel of each generator in a list, and look for the lists in which it falls.",
         )
-    return not_yet(f"{answer[:40]!r} is not an id.", "Publish the id alone, such as G-001.")
+    return not_yet(f"{answer[:40]!r} is not the id of one of the twelve.", "Publish the id alone, such as G-001.")
 
 
 def exercise_3(recorder: Recorder) -> Result:
-    """The last message to ``fleet-exercise/small`` is an accurate reading of G-001 in few bytes."""
-    message = _last(recorder, "fleet-exercise/small")
-    if message is None:
-        return _nothing(recorder, "fleet-exercise/small")
-    value, problem = _reading(message.payload)
+    """The last message to ``fleet-exercise/small`` is the last one to ``fleet/G-001``, in few bytes."""
+    payload, value, problem = _reading(recorder, "fleet-exercise/small", "G-001")
     if problem:
         return problem
-    original = next((json_object(each.payload) for each in reversed(recorder.messages("fleet/G-001"))), None)
-    if original is not None and (unlike := _unlike(value, original)):
-        return unlike
-    size = len(message.payload)
+    in_full = next((json_object(each.payload) for each in reversed(recorder.messages("fleet/G-001"))), None)
+    if in_full is None:
+        return not_yet("Nothing has come to fleet/G-001 to compare it with.", "The stub's first hand_in is needed too.")
+    if wrong := [name for name in ("temperature", "pressure", "fuel") if abs(value[name] - in_full[name]) > 1]:
+        seen = f"{wrong[0]} is {value[wrong[0]]}, and in full it is {in_full[wrong[0]]}."
+        return not_yet(seen, "Round it to whole units, no further.")
+    size = len(payload)
     if size > _SMALL:
         return not_yet(
             f"The message has {size} bytes; {_SMALL} are the limit.",
             "json.dumps has an argument for the separators between fields, and the fuel has many decimals."
-            if b", " in message.payload or b": " in message.payload
+            if b", " in payload or b": " in payload
             else "The spaces are gone. How precise must temperature, pressure and fuel be?",
         )
     return done(f"{size} bytes, and everything that matters is still there.")
-
-
-def _unlike(value: dict[str, Any], original: dict[str, Any]) -> Result | None:
-    """What is wrong with ``value`` as a rounded reading of the generator that sent ``original``, if anything."""
-    if value["generatorID"] != original["generatorID"]:
-        return not_yet(f"This is a reading of {value['generatorID']}.", "fleet.step(1)[0] is the reading of G-001.")
-    if (value["lat"], value["lon"]) != (original["lat"], original["lon"]):
-        return not_yet(
-            f"The generator moved to {value['lat']}, {value['lon']}.",
-            "Leave the position as it is. Four decimals are accurate to ten metres; fewer would point at a neighbour.",
-        )
-    # More than rounding and a few minutes of running can explain.
-    limits = {"temperature": 3, "pressure": 12, "fuel": 60}
-    wrong = next((name for name, limit in limits.items() if abs(value[name] - original[name]) > limit), None)
-    if wrong is None:
-        return None
-    return not_yet(
-        f"{wrong} is {value[wrong]}, but G-001 last reported {original[wrong]} to fleet/G-001.",
-        "Take a reading now and round it to whole units. If the fleet has run on, run the cell with hand_in again.",
-    )
 
 
 def _last(recorder: Recorder, topic: str) -> Seen | None:
@@ -98,34 +70,40 @@ def _last(recorder: Recorder, topic: str) -> Seen | None:
 
 
 def _nothing(recorder: Recorder, topic: str) -> Result:
-    others = {each.topic.removeprefix(recorder.here.ns) for each in recorder.messages("fleet-exercise/#")}
-    near = [each for each in sorted(others) if each.lower().strip("/") == topic]
-    if near:
-        return not_yet(f"Nothing came to {topic}, but something came to {near[0]}.", "Every character counts.")
-    return not_yet(f"Nothing has come to {topic} since the first cell.", f'hand_in("{topic}", ...) publishes to it.')
+    if others := recorder.messages("fleet-exercise/#"):
+        return not_yet(f"Nothing came to {topic}, but something came to {others[-1].topic}.", "Every character counts.")
+    return not_yet(f"Nothing has come to {topic}.", f'hand_in("{topic}", ...) publishes to it.')
 
 
-def _reading(payload: bytes) -> tuple[dict[str, Any], Result | None]:
-    """The value in ``payload``, and what is wrong with it, if anything."""
-    value = json_object(payload)
+def _reading(recorder: Recorder, topic: str, generator: str) -> tuple[bytes, dict[str, Any], Result | None]:
+    """The last payload, the reading in it, and what is wrong with that as a reading of ``generator``, if anything."""
+    message = _last(recorder, topic)
+    if message is None:
+        return b"", {}, _nothing(recorder, topic)
+    value = json_object(message.payload)
     if value is None:
-        hint = (
-            "Single quotes are Python, not JSON. Use tojson_object() or json.dumps."
-            if payload.startswith((b"{'", b"Reading("))
-            else "Use reading.tojson_object(), or json.dumps of reading.value()."
-        )
-        return {}, not_yet(f"The payload is not a JSON object: {payload[:40]!r}.", hint)
+        hint = "Use reading.to_json(), or json.dumps of reading.value()."
+        if message.payload.startswith((b"{'", b"Reading(")):
+            hint = "Single quotes are Python, not JSON. Use to_json() or json.dumps."
+        return b"", {}, not_yet(f"The payload is not a JSON object: {message.payload[:40]!r}.", hint)
+    heard = recorder.messages(f"fleet/{generator}")
+    return message.payload, value, _problem(value, generator, json_object(heard[-1].payload) if heard else None)
+
+
+def _problem(value: dict[str, Any], generator: str, heard: dict[str, Any] | None) -> Result | None:
     if missing := [name for name in _FIELDS if name not in value]:
-        return {}, not_yet(f"The field {missing[0]} is missing.", f"All six are needed: {', '.join(_FIELDS)}.")
+        return not_yet(f"The field {missing[0]} is missing.", f"All six are needed: {', '.join(_FIELDS)}.")
     if extra := [name for name in value if name not in _FIELDS]:
-        return {}, not_yet(
-            f"There is an extra field, {extra[0]}.", "Sequence number and time travel beside the value, not in it."
+        return not_yet(f"There is an extra field, {extra[0]}.", "Sequence number and time travel beside the value.")
+    if text := [name for name in _FIELDS[1:] if type(value[name]) not in {int, float}]:
+        return not_yet(f"{text[0]} is {value[text[0]]!r}, not a number.", "In JSON, numbers stand without quotes.")
+    if value["generatorID"] != generator:
+        return not_yet(
+            f"This is a reading of {value['generatorID']}.", f"Look at reading.generator_id: {generator} is asked for."
         )
-    numbers = [
-        name for name in _FIELDS[1:] if isinstance(value[name], bool) or not isinstance(value[name], int | float)
-    ]
-    if numbers:
-        return {}, not_yet(
-            f"{numbers[0]} is {value[numbers[0]]!r}, not a number.", "In JSON, numbers stand without quotes."
+    if heard and any(value[name] != heard[name] for name in ("lat", "lon")):
+        return not_yet(
+            f"{generator} moved to {value['lat']}, {value['lon']}.",
+            "Leave the position as it is. Four decimals are accurate to ten metres; fewer would point at a neighbour.",
         )
-    return value, None
+    return None

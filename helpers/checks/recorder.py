@@ -19,7 +19,7 @@ from helpers.checks.brokers import MqttClient, Services
 
 @dataclass(frozen=True)
 class Seen:
-    """One MQTT message as the recorder received it; ``at`` in seconds of ``time.monotonic()``."""
+    """One MQTT message as the recorder received it: ``topic`` without the namespace, ``at`` in ``time.monotonic()``."""
 
     topic: str
     payload: bytes
@@ -64,11 +64,20 @@ class Recorder:
         """The MQTT messages recorded so far whose topic, without the namespace, matches ``topic_filter``."""
         if self._client is not None:
             self._client.require_connection()
-        ns = self.here.ns
         with self._lock:
-            seen = [each for each in self._messages if each.at >= since and each.topic.startswith(ns)]
-        # Without the namespace on both sides: "#" after a prefix is not a topic filter.
-        return [each for each in seen if mqtt.topic_matches_sub(topic_filter, each.topic.removeprefix(ns))]
+            return [each for each in self._messages if each.at >= since and _matches(each, topic_filter)]
+
+    def forget(self, topic_filter: str, *, retained: bool = False) -> None:
+        """Drop the messages recorded under ``topic_filter``, as an exercise does first: only its latest try counts.
+
+        With ``retained`` the filter is a topic, and the broker too drops what it keeps there.
+        """
+        if retained:
+            with MqttClient(self.here) as client:
+                client.publish(topic_filter, b"", retain=True)
+            self.settle()
+        with self._lock:
+            self._messages = [each for each in self._messages if not _matches(each, topic_filter)]
 
     def wait_for(self, condition: Callable[[], bool], *, seconds: float = 3.0) -> bool:
         """Wait until ``condition()`` holds, at most ``seconds``; messages may still be on their way to the recorder."""
@@ -122,7 +131,7 @@ class Recorder:
 
     def _record(self, message: mqtt.MQTTMessage) -> None:
         seen = Seen(
-            topic=message.topic,
+            topic=message.topic.removeprefix(self.here.ns),
             payload=bytes(message.payload),
             qos=message.qos,
             retain=message.retain,
@@ -142,3 +151,7 @@ class Recorder:
                     _low, self._start_offsets[name, partition] = consumer.get_watermark_offsets(
                         place, timeout=brokers.TIMEOUT
                     )
+
+
+def _matches(seen: Seen, topic_filter: str) -> bool:
+    return mqtt.topic_matches_sub(topic_filter, seen.topic)

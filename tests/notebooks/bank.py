@@ -43,7 +43,7 @@ class Exercise:
     """One exercise cell, by its id, and the answers to it.
 
     ``needs`` are the ids of the cells that must have run, besides the lesson's first; ``right`` are answers unlike the
-    solution, by what is different about them.
+    solution, by what is different about them. ``faster`` is replaced in all answers: old text → new text.
     """
 
     cell: str
@@ -51,6 +51,7 @@ class Exercise:
     wrong: list[Wrong]
     right: dict[str, Answer]
     needs: list[str] = field(default_factory=list)
+    faster: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,15 +77,15 @@ def bank(number: str) -> list[Exercise] | None:
 
 def text(lesson: Lesson, exercise: Exercise, answer: Answer) -> str:
     """The text of an answer. Raises ``ValueError`` if something to be replaced is not in the solution."""
-    if isinstance(answer, str):
-        return answer.strip("\n")
     place = [cell.id for cell in lesson.cells].index(exercise.cell)
-    code = (solution(lesson.cells[place + 2]) or "").rstrip("\n")
-    for old, new in answer.items():
+    code = answer if isinstance(answer, str) else solution(lesson.cells[place + 2]) or ""
+    for old, new in answer.items() if isinstance(answer, dict) else ():
         if old not in code:
             raise ValueError(f"the solution of {exercise.cell} does not contain {old!r}")
         code = code.replace(old, new)
-    return code
+    for old, new in exercise.faster.items():
+        code = code.replace(old, new)
+    return code.strip("\n")
 
 
 def attempts(

@@ -28,7 +28,7 @@ def test_a_greeting_to_the_topic_is_all_exercise_1_wants(watch: Watch) -> None:
         ("hello/me/", b"hello", "something came to hello/me/", "a slash at the end"),
         ("hello/me", b"", "it was empty", "second argument"),
         ("hello/me", b"  ", "it was empty", "second argument"),
-        ("hello/world", b"the demonstration", "Nothing has come to hello/me", "loop_start"),
+        ("hello/world", b"hello", "something came to hello/world", "upper and lower case"),
         ("hallo", b"hello", "Nothing has come to hello/me", "loop_start"),
     ],
 )

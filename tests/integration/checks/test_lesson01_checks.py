@@ -112,6 +112,8 @@ def test_exercise_2_turns_down(watch: Watch, answer: bytes, hint: str) -> None:
 def test_exercise_3_wants_few_bytes_and_no_loss(watch: Watch, fleet: Fleet) -> None:
     assert not lesson01.exercise_3(watch).passed
     reading = fleet.step(1)[0]
+    publish(watch, SMALL, reading.to_json())
+    assert "compare" in lesson01.exercise_3(watch).reason
     publish(watch, "fleet/G-001", reading.to_json())
     value = reading.value()
     whole = value | {name: round(value[name]) for name in ("temperature", "pressure", "fuel")}

@@ -118,8 +118,8 @@ def test_a_session_that_waits_is_what_exercise_3_wants_and_it_may_be_looked_at_t
     ("how", "hint"),
     [
         ({"subscribe_to": "delivery/sunday/#", "expiry": 0}, "SessionExpiryInterval"),
-        ({"subscribe_to": "delivery/sunday/+"}, "everything below that level"),
-        ({"subscribe_to": "delivery/monday/#"}, "everything below that level"),
+        ({"subscribe_to": "delivery/sunday/+"}, "however many levels"),
+        ({"subscribe_to": "delivery/monday/#"}, "however many levels"),
     ],
 )
 def test_exercise_3_turns_down(watch: Watch, how: dict[str, Any], hint: str) -> None:
