@@ -20,6 +20,7 @@ _OFFLINE = "tests/integration/test_offline.py"
 _COMPOSE = "tests/compose"
 _COMMAND = "tests/integration/lab/test_command.py"
 _BRIDGE = "tests/integration/bridge/test_command_line.py"
+_PROXY = "tests/integration/proxy/test_command_line.py"
 _SHARING = "tests/integration/lab/test_sharing.py"
 _UNIT = "tests/unit"
 _CI = ".ci/run"
@@ -65,7 +66,9 @@ TESTED = {
     'lab simulate --size 200 --rate 1000 --topic "acme/{device}/readings"': _BRIDGE,
     "lab bridge back": _BRIDGE,
     "lab bridge replay": _BRIDGE,
+    'lab proxy --from "acme/{device}/readings" --to acme-readings --make-topics --port 1885': _PROXY,
     "lab bridge --help": RUN,
+    "lab proxy --help": RUN,
     "lab simulate --help": RUN,
     # A stick
     "export STICK=/media/stick": _OFFLINE,

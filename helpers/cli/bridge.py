@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from helpers import lab
 from helpers.cli.carry import add_options, both_ways, carry, mqtt_address
 
-_kafka_side = add_options(
+kafka_side = add_options(
     click.option("--from", "pattern", default="generators/{device}/readings", show_default=True,
                  help="MQTT topic filter; levels may have names in braces. $share/GROUP/… shares the work."),
     click.option("--to", "topic", default="generators-readings", show_default=True,
@@ -60,7 +60,7 @@ _commands = add_options(
 
 
 @click.group(invoke_without_command=True, short_help="Carry MQTT messages into Kafka, losing none.")
-@_kafka_side
+@kafka_side
 @_session
 @both_ways
 @click.pass_context
@@ -93,14 +93,14 @@ def _forward(**options: Any) -> None:  # noqa: ANN401
         share=f"{here.ns}{share}" if share else None,
         unsubscribe=tuple(_in_namespace(here.ns, each) for each in options.pop("unsubscribe")),
         client_id=f"{here.ns}{options.pop('client_id')}",
-        **_sink_settings(here, options),
+        **sink_settings(here, options),
         **options,
     )
     carry(config, f"{', '.join(config.filters)} → {', '.join(config.kafka_topics)}", **running)
 
 
 @bridge.command(short_help="Send dead letters again.")
-@_kafka_side
+@kafka_side
 @click.option("--group", default="generators-replay", show_default=True,
               help="Consumer group. Keep it: Kafka remembers by it how far the last replay came.")  # fmt: skip
 def replay(group: str, **options: Any) -> None:  # noqa: ANN401
@@ -114,7 +114,7 @@ def replay(group: str, **options: Any) -> None:  # noqa: ANN401
     from helpers.sink.replay import replay as send_again
 
     here = lab.connect()
-    config = SinkConfig(**_sink_settings(here, options))
+    config = SinkConfig(**sink_settings(here, options))
     counts = send_again(config, f"{here.ns}{group}", lambda why: click.echo(f"Waiting: {why}", err=True))
     click.echo(
         f"{counts.received} dead letters: {counts.produced} sent again, {counts.dead_lettered} are dead letters again, "
@@ -153,7 +153,7 @@ def back(  # noqa: PLR0913 - each is an option
     carry(config, title, make_topics=make_topics, as_json=as_json, metrics=metrics)
 
 
-def _sink_settings(here: lab.Here, options: dict[str, Any]) -> dict[str, Any]:
+def sink_settings(here: lab.Here, options: dict[str, Any]) -> dict[str, Any]:
     """Take what concerns Kafka out of ``options``, and return it as ``SinkConfig`` wants it."""
     from helpers.topics import TopicMapping, split_share
 

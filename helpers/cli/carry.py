@@ -16,7 +16,7 @@ from helpers.lab.progress import screen
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from helpers.bridge import BridgeConfig, CommandsConfig, Counts, Snapshot
+    from helpers.bridge import Counts, Snapshot
     from helpers.lab.services.mqtt import MqttEndpoint
 
 _PARTITIONS = 6
@@ -57,11 +57,11 @@ def mqtt_address(mqtt: MqttEndpoint, options: dict[str, Any]) -> MqttEndpoint:
     return replace(mqtt, tls={**(mqtt.tls or {}), **files}) if tls or files else mqtt
 
 
-def carry(
-    config: BridgeConfig | CommandsConfig, title: str, *, make_topics: bool, as_json: bool, metrics: int | None
-) -> None:
-    """Run a bridge in the foreground; raise ``LessonError`` if messages may be missing afterwards."""
-    from helpers.bridge import run
+def carry(  # noqa: PLR0913 - three are options
+    config: Any, title: str, *, make_topics: bool, as_json: bool, metrics: int | None = None, run: Any = None,  # noqa: ANN401
+) -> None:  # fmt: skip
+    """``run`` a bridge in the foreground; raise ``LessonError`` if messages may be missing afterwards."""
+    from helpers.bridge import run as run_bridge
     from helpers.cli.metrics import Metrics
     from helpers.cli.topics import make_topics as create
 
@@ -82,7 +82,7 @@ def carry(
             shows.insert(0, server.update)
             click.echo(f"{server.url}/metrics and {server.url}/health say how the bridge does.", err=True)
         click.echo(f"{title}. Ctrl-C drains and ends.", err=True)
-        ledger = run(config, on_snapshot=show)
+        ledger = (run or run_bridge)(config, on_snapshot=show)
     if as_json:
         click.echo(json.dumps(ledger.as_dict()))
     else:

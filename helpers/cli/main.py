@@ -24,6 +24,7 @@ from helpers.cli import notebooks as jupyter
 from helpers.cli import share as cli_share
 from helpers.cli.bridge import bridge
 from helpers.cli.prefetch import prefetch
+from helpers.cli.proxy import proxy
 from helpers.errors import ConfigurationError, LessonError
 from helpers.lab import doctor
 from helpers.lab.connect import attach, provided_by
@@ -66,7 +67,7 @@ def command(context: click.Context) -> None:
         context.invoke(start)
 
 
-for each in (bridge, prefetch, cli_share.join, cli_share.leave, cli_share.reset):
+for each in (bridge, prefetch, proxy, cli_share.join, cli_share.leave, cli_share.reset):
     command.add_command(each)
 
 
