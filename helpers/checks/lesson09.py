@@ -60,6 +60,8 @@ def exercise_2(recorder: Recorder, store: Any) -> Result:  # noqa: ANN401 - a co
     except duckdb.Error as error:
         return not_yet(f"DuckDB answered: {error}.", "Run the exercise's cell: begin_reader() makes its tables.")
     log = {(each.partition(), each.offset()) for each in recorder.kafka_records("table-readings")}
+    if not log:
+        return not_yet("The topic table-readings is empty.", "begin_reader() fills it: run the exercise's cell.")
     lost, both = len(log - kept.keys()), "One transaction holds both."
     for wrong, seen, hint in (
         (not kept, "The table kept is empty.", "Store the batch in keep, and give keep to run_reader."),

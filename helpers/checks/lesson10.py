@@ -37,7 +37,8 @@ def exercise_1(recorder: Recorder) -> Result:
         return not_yet(f"{extra[0]} did not run hot for an hour.", "One value may be wild: take the median of an hour.")
     if missing := sorted(_RAN_HOT - listed.keys()):
         return not_yet(f"{missing[0]} is not on the list.", "Look at all generators, over both days.")
-    log = readings(recorder, "alarms-readings")
+    if not (log := readings(recorder, "alarms-readings")):
+        return not_yet("The topic alarms-readings is empty.", "begin(hot) fills it: run the exercise's cell.")
     for name, began in listed.items():
         first = min(time for time, each in log if each["generatorID"] == name and each["temperature"] > _HOT)
         time = moment(began)
@@ -97,6 +98,8 @@ def exercise_3(recorder: Recorder, store: Any) -> Result:  # noqa: ANN401 - a co
     stored = {(row[places[0]], moment(row[places[1]])): row[places[2]] for row in rows}
     readings_of = readings(recorder, "alarms-readings")
     log: dict[Any, float] = {(value["generatorID"], time): value["temperature"] for time, value in readings_of}
+    if not log:
+        return not_yet("The topic alarms-readings is empty.", "begin_coolant() fills it: run the exercise's cell.")
     strange = stored.keys() - log.keys()
     example = min((f"{name} at {time}" for name, time in strange), default="")
     different = [each for each in stored.keys() & log.keys() if stored[each] != log[each]]

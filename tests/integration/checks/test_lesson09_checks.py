@@ -135,8 +135,10 @@ def keep(store: duckdb.DuckDBPyConnection, offsets: list[int], deaths: int = 2) 
 def test_every_record_once_after_two_deaths_is_what_exercise_2_wants(
     watch: Watch, store: duckdb.DuckDBPyConnection
 ) -> None:
-    write(watch, "table-readings", [("G-001", str(number), None) for number in range(5)])
     assert_not_yet(lesson09.exercise_2(watch, store), "kept does not exist", "begin_reader()")
+    keep(store, [0, 1, 2, 3, 4])
+    assert_not_yet(lesson09.exercise_2(watch, store), "table-readings is empty", "begin_reader()")
+    write(watch, "table-readings", [("G-001", str(number), None) for number in range(5)])
     for offsets, deaths, reason, hint in (
         ([], 2, "empty", "run_reader"),
         ([0, 1, 1, 2, 3, 4], 2, "1 records are in the table twice", "before their offsets were"),

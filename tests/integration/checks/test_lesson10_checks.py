@@ -65,6 +65,11 @@ def test_both_hot_engines_and_no_other_are_what_exercise_1_wants(watch: Watch, l
     assert result.passed, result
 
 
+def test_a_list_about_an_empty_log_is_not_judged(watch: Watch) -> None:
+    answer(watch, "alarms-hot", *({"generatorID": name, "began": "2026-03-02T06:00:00"} for name in RAN_HOT))
+    assert_not_yet(lesson10.exercise_1(watch), "alarms-readings is empty", "begin(hot)")
+
+
 @pytest.mark.parametrize("began", ["yesterday", None, "2026-01-01T00:00:00", 1772431200])
 def test_a_wrong_beginning_is_named(watch: Watch, log: list[Reading], began: Any) -> None:
     answer(watch, "alarms-hot", hot(log, "G-018"), {"generatorID": "G-013", "began": began})
@@ -146,6 +151,11 @@ def test_each_reading_once_at_its_time_is_what_exercise_3_wants(
     result = lesson10.exercise_3(watch, store)
     assert result.passed, result
     assert f"{len(readings):,} readings" in result.reason
+
+
+def test_a_table_of_nothing_is_not_a_backfill(watch: Watch, store: duckdb.DuckDBPyConnection) -> None:
+    fill(store, [])
+    assert_not_yet(lesson10.exercise_3(watch, store), "alarms-readings is empty", "begin_coolant()")
 
 
 @pytest.mark.parametrize(
