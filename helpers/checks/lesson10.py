@@ -27,7 +27,7 @@ _HINTS = {
 }
 
 
-def exercise_1(recorder: Recorder) -> Result:
+def exercise_1(recorder: Recorder) -> Result:  # noqa: PLR0911 - one answer for each mistake
     """``alarms-hot`` names the two overheated engines, and when each began to run hot."""
     given = answers(recorder, "alarms-hot", "began")
     if isinstance(given, Result):
