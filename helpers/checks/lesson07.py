@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
-from helpers.checks.brokers import MqttClient, header
+from helpers.checks import brokers
+from helpers.checks.brokers import MqttClient, header, json_object
 from helpers.checks.recorder import Recorder, Seen
 from helpers.checks.result import Result, done, not_yet
 
@@ -16,77 +16,82 @@ _FILLED, _DEAD = "bridge-exercise", "bridge-exercise-dead"
 _TWICE, _ONCE = "bridge-twice", "bridge-once"
 _YARD, _YARD_DEAD = "bridge-yard", "bridge-yard-dead"
 _REASON = "dead-letter.reason"
-_QUIET = 1.0
+_QUIET = 0.5
+# Records have times in milliseconds, by a clock that may be a container's.
+_TICK = 0.01
+_ACKNOWLEDGE = (
+    "Call client.ack(message.mid, message.qos) for what is stored. Without, the broker stops after a hundred."
+)
+_OTHERS = "Every generator counts for itself: several have a reading with the same boot and seq."
+# What people take for the identity of a reading, and why it is not.
+_MISTAKEN = {
+    ("key", "seq"): "A generator was restarted, and its numbers began again at 1. What else is in the headers?",
+    ("seq",): _OTHERS,
+    ("boot", "seq"): _OTHERS,
+    ("value",): "A generator that stands still sends equal values. They are not one reading.",
+}
 
 
-def exercise_1(recorder: Recorder) -> Result:
-    """All messages of the session are in Kafka, each in its topic, and the session is empty."""
-    good, bad = _good_and_bad(recorder.messages("bridge/exercise/+"))
+class Line(Protocol):
+    """The part of a relay that a check uses."""
+
+    @property
+    def now(self) -> float:
+        """The time on the clock of ``Packet.at``."""
+
+    def packets(self, *, since: float) -> list[Any]:
+        """The packets that passed from then on."""
+
+
+def exercise_1(recorder: Recorder, line: Line) -> Result:
+    """All messages of the session are in Kafka, each in its topic, and none was acknowledged before it was."""
+    sent = recorder.messages("bridge/exercise/+")
+    left = _left_in_session(recorder)  # which gives the producer a moment, if the exercise ended in an error
+    received, acknowledged = _passed(line, f"{recorder.here.ns}{_FILLED}", since=sent[0].at) if sent else ([], [])
     stored, dead = recorder.kafka_records(_FILLED), recorder.kafka_records(_DEAD)
     if not stored and not dead:
-        return not_yet(
-            f"Neither {_FILLED} nor {_DEAD} holds a record.",
-            "Begin with on_message: produce each message, and keep it until its delivery report comes.",
-        )
-    problem = (
-        _forwarded(good, stored, _FILLED, key=lambda message: str(json.loads(message.payload)["generatorID"]))
-        or _dead_letters(bad, dead, _DEAD)
+        return _nothing_stored(acknowledged, left)
+    return (
+        _wrong_readings(sent, stored, _FILLED)
+        or _missing(sent, stored, left, acknowledged)
+        or _wrong_dead_letters(sent, dead, _DEAD)
         or _in_order(
-            [(_text(record.key()), record.value()) for record in stored],
-            [(str(json.loads(each.payload)["generatorID"]), each.payload) for each in good],
-            _FILLED,
+            [(record.key(), record.value()) for record in stored], [(_generator(m), m.payload) for m in sent], _FILLED
         )
+        or _wrong_session(left, acknowledged)
+        or _premature(recorder, line, received, acknowledged, [*stored, *dead])
+        or done(f"{len(sent)} messages are in Kafka, and each was acknowledged after that.")
     )
-    if problem:
-        return problem
-    with MqttClient(recorder.here, _FILLED, keep_session=True, manual_ack=True) as client:
-        time.sleep(_QUIET)  # what comes is not acknowledged, so it stays in the session
-        left = client.inbox.qsize() if client.session_present else None
-    if left is None:
-        return not_yet(
-            f"The MQTT broker no longer has a session for the client {_FILLED}.",
-            "Connect with clean_start=False and persistent(), or the session ends. fill_session() starts again.",
-        )
-    if left:
-        return not_yet(
-            f"Everything is in Kafka, but the session still holds {left} messages.",
-            "Call client.ack(message.mid, message.qos) for each one that is stored; the client needs manual_ack=True, "
-            "and a last client.loop() to send its acknowledgements.",
-        )
-    return done(f"{len(good)} readings and {len(bad)} dead letters are in Kafka, and the session is empty.")
 
 
 def exercise_2(recorder: Recorder) -> Result:
     """Each reading of ``bridge-twice`` is in ``bridge-once`` exactly once, in its generator's order."""
-    wanted = Counter(_name(record) for record in recorder.kafka_records(_TWICE))  # in order of first appearance
-    stored = recorder.kafka_records(_ONCE)
-    if not stored:
-        return not_yet(f"{_ONCE} is empty.", "Read with auto.offset.reset=earliest, and flush the producer at the end.")
-    unnamed = [record for record in stored if _name(record) is None]
-    if unnamed:
-        return not_yet(
-            f"{len(unnamed)} records in {_ONCE} have no key, or lack the headers boot and seq.",
-            "Pass on headers=record.headers() and key=record.key().",
-        )
-    found = Counter(_name(record) for record in stored)
+    originals, stored = recorder.kafka_records(_TWICE), recorder.kafka_records(_ONCE)
+    wanted = {_name(record): record for record in originals}  # in order of first appearance
+    for record in stored:
+        if record.key() is None:
+            return not_yet(f"A record in {_ONCE} has no key.", "Pass on key=record.key().")
+        if _name(record) not in wanted:
+            return not_yet(f"A record in {_ONCE} lacks the header boot or seq.", "Pass on headers=record.headers().")
+        if record.value() != wanted[_name(record)].value():
+            return not_yet(f"A record in {_ONCE} has another value.", "Pass on value=record.value(), unchanged.")
+    found = Counter(map(_name, stored))
     if missing := [name for name in wanted if name not in found]:
-        generator, _boot, seq = missing[0] or ("", "", "")
         return not_yet(
-            f"{len(missing)} readings are missing, for example number {seq} of {generator}.",
-            "G-002 was restarted, and its numbers began again at 1. What else is in the headers?"
-            if all(name and name[0] == "G-002" for name in missing)
-            else "Read up to the end offsets of bridge-twice, and flush the producer.",
+            f"{len(missing)} readings are missing, for example number {missing[0][2]} of {missing[0][0].decode()}.",
+            _mistaken_identity(wanted.values(), stored) or _left_out(brokers.lag(recorder.here, _ONCE, _TWICE)),
         )
     if repeated := [name for name, times in found.items() if times > 1]:
         return not_yet(
             f"{len(repeated)} readings are there more than once.",
-            "Generator, boot and seq together identify a reading. An earlier attempt counts too: write_twice() in the "
-            "exercise cell starts again.",
+            "An earlier attempt counts too: begin with write_twice()."
+            if len(repeated) == len(wanted)
+            else "Generator, boot and seq together identify a reading: remember those that you have written.",
         )
-    pairs = [(name[0], name) for name in map(_name, stored) if name]
-    if problem := _in_order(pairs, [(name[0], name) for name in wanted if name], _ONCE):
-        return problem
-    return done(f"{sum(wanted.values())} records went in, and {len(found)} readings came out, each once and in order.")
+    names = [(record.key(), _name(record)) for record in stored]
+    return _in_order(names, [(name[0], name) for name in wanted], _ONCE) or done(
+        f"{len(originals)} records went in, and {len(found)} readings came out, each once and in order."
+    )
 
 
 def exercise_3(recorder: Recorder) -> Result:
@@ -94,100 +99,177 @@ def exercise_3(recorder: Recorder) -> Result:
     sent = recorder.messages("bridge/yard/+/readings")
     if not sent:
         return not_yet("Nothing was published under bridge/yard.", "Call publish_yard() inside the with block.")
-    good, bad = _good_and_bad(sent)
     stored, dead = recorder.kafka_records(_YARD), recorder.kafka_records(_YARD_DEAD)
     if not stored:
         return not_yet(
-            f"{len(sent)} messages were published, but {_YARD} is empty.",
-            "The pattern is bridge/yard/{device}/readings, with here.ns in front. Publish while the bridge runs.",
+            f"{_YARD} is empty.",
+            "The pattern is bridge/yard/{device}/readings, with ns. Publish while the bridge runs.",
         )
     if any(not header(record, "mqtt.topic") for record in stored):
+        return not_yet(f"{_YARD} holds records without the header mqtt.topic.", "Use helpers.bridge.")
+    missing, problem = _not_in(stored, filter(_is_reading, sent)), _wrong_readings(sent, stored, _YARD)
+    if missing and not problem:
         return not_yet(
-            f"{_YARD} holds records without the header mqtt.topic.",
-            "Let helpers.bridge forward them: with Bridge(config).",
+            f"{len(missing)} readings are not in {_YARD}.", f"Let the bridge run until counts.acked is {len(sent)}."
         )
-    problem = _forwarded(good, stored, _YARD, key=lambda message: message.topic.split("/")[-2]) or _dead_letters(
-        bad, dead, _YARD_DEAD
+    good = len(sent) - len(dead)
+    found = f"{good} readings are in {_YARD} under their generators, and {len(dead)} in {_YARD_DEAD}."
+    return problem or _wrong_dead_letters(sent, dead, _YARD_DEAD) or done(found)
+
+
+def _nothing_stored(acknowledged: list[float], left: int | None) -> Result:
+    if acknowledged:
+        return not_yet("All messages were acknowledged, and none is in Kafka.", "poll() until each report has come.")
+    if left:
+        return not_yet("Neither Kafka topic holds a record.", "Begin with on_message: produce each message.")
+    return not_yet("Nothing is in Kafka, and the session is gone.", "Connect with clean_start=False and persistent().")
+
+
+def _missing(sent: list[Seen], stored: list[Any], left: int | None, acknowledged: list[float]) -> Result | None:
+    """Which readings are not in Kafka, and why."""
+    if not (missing := _not_in(stored, filter(_is_reading, sent))):
+        return None
+    return not_yet(
+        f"{len(missing)} readings are not in {_FILLED}.",
+        "They came after one that is not JSON. An exception in on_message ends the loop: catch it."
+        if not _is_reading(sent[sent.index(missing[0]) - 1])
+        else _ACKNOWLEDGE
+        if left and not acknowledged
+        else "They still wait in the session. It is empty when nothing has come for two seconds, not sooner."
+        if left
+        else "They were acknowledged all the same. poll() until no delivery report is outstanding.",
     )
-    if problem:
-        return problem
-    return done(f"{len(good)} readings are in {_YARD} under their generators, and {len(bad)} messages in {_YARD_DEAD}.")
 
 
-def _forwarded(sent: list[Seen], stored: list[Any], topic: str, *, key: Callable[[Seen], str]) -> Result | None:
-    """What is wrong with ``stored`` as the records of ``sent``, where ``key`` names a message's key, if anything."""
-    if poison := [record for record in stored if not _is_json(record.value())]:
+def _wrong_session(left: int | None, acknowledged: list[float]) -> Result | None:
+    """What is wrong with a session that should be there and empty, if anything."""
+    if left is None:
+        return not_yet(f"The session of {_FILLED} is gone.", "It ends with the connection without persistent().")
+    if left:
         return not_yet(
-            f"{len(poison)} records in {topic} are not JSON.", "They belong in the dead-letter topic, unchanged."
-        )
-    found = {record.value() for record in stored}
-    if missing := [each for each in sent if each.payload not in found]:
-        return not_yet(
-            f"{len(missing)} of {len(sent)} readings are not in {topic}.",
-            "Wait for all delivery reports before you stop: poll until none is outstanding.",
-        )
-    expected = {each.payload: key(each) for each in sent}
-    wrong = [record for record in stored if _text(record.key()) != expected.get(record.value(), _text(record.key()))]
-    if wrong:
-        return not_yet(
-            f"A record in {topic} has the key {_text(wrong[0].key())!r}, but its generator is "
-            f"{expected[wrong[0].value()]}.",
-            "The key determines the partition, and so the order: use the generator's id alone.",
+            f"Everything is in Kafka, but the session still holds {left} messages.",
+            "Disconnect when the last report has come, and client.loop() has sent the last acknowledgement."
+            if acknowledged
+            else _ACKNOWLEDGE,
         )
     return None
 
 
-def _dead_letters(sent: list[Seen], dead: list[Any], topic: str) -> Result | None:
-    """What is wrong with ``dead`` as the dead letters of ``sent``, if anything."""
-    found = {record.value() or b"" for record in dead}
-    if missing := [each for each in sent if each.payload not in found]:
+def _premature(
+    recorder: Recorder, line: Line, received: list[float], acknowledged: list[float], records: list[Any]
+) -> Result | None:
+    """Whether messages were acknowledged before they were stored; times are those of their packets."""
+    if not acknowledged:
+        return not_yet("No acknowledgement passed the line.", "Connect to lab_line.host and lab_line.port.")
+    stored = sorted(record.timestamp()[1] / 1000 for record in records)
+    ahead = time.time() - line.now
+    if not recorder.here.kafka["bootstrap.servers"].startswith(("127.", "localhost")):  # then it has another clock
+        # No message is stored before it is received: that bounds the difference.
+        ahead = min(there - here for there, here in zip(stored, received, strict=False))
+    early = sum(here + _TICK < there - ahead for there, here in zip(stored, acknowledged, strict=False))
+    if early:
         return not_yet(
-            f"{len(missing)} of {len(sent)} bad messages are not in {topic}.",
-            "Catch the error of json.loads, and produce the original bytes there.",
+            f"{early} messages were acknowledged before Kafka had them. A crash would have lost them.",
+            "paho acknowledges when on_message returns, unless manual_ack=True. Acknowledge after the delivery report.",
         )
-    if len(found) > len({each.payload for each in sent}):
-        return not_yet(f"{topic} holds more than the {len(sent)} bad messages.", "Good readings do not belong there.")
+    return None
+
+
+def _passed(line: Line, client: str, *, since: float) -> tuple[list[float], list[float]]:
+    """When a client received messages and when it acknowledged them, ``since`` a time of ``time.monotonic()``."""
+    packets = [each for each in line.packets(since=since - time.monotonic() + line.now) if each.client == client]
+    received = [each.at for each in packets if each.kind == "PUBLISH" and not each.to_broker]
+    return received, [each.at for each in packets if each.kind == "PUBACK" and each.to_broker]
+
+
+def _left_in_session(recorder: Recorder) -> int | None:
+    """How many messages wait in the session of the exercise's client, None if there is no session."""
+    left = 0
+    with MqttClient(recorder.here, _FILLED, keep_session=True, manual_ack=True) as client:
+        while client.session_present and client.next(within=_QUIET):
+            left += 1  # it is not acknowledged, so it stays in the session
+    if client.session_present:
+        return left
+    with MqttClient(recorder.here, _FILLED):
+        return None  # this ends the session that the look has made
+
+
+def _not_in(stored: list[Any], sent: Iterable[Seen]) -> list[Seen]:
+    """The messages for which there is no record. Each of several equal ones needs its own."""
+    records = Counter(record.value() or b"" for record in stored)
+    missing = []
+    for each in sent:
+        records[each.payload] -= 1
+        missing += [each] if records[each.payload] < 0 else []
+    return missing
+
+
+def _mistaken_identity(wanted: Iterable[Any], stored: list[Any]) -> str:
+    """A hint if ``stored`` has one record for each value of something that does not identify a reading; or nothing."""
+    for parts, hint in _MISTAKEN.items():
+        kept = {_name(each, *parts) for each in stored}
+        if len(kept) == len(stored) and kept == {_name(each, *parts) for each in wanted}:
+            return hint
+    return ""
+
+
+def _left_out(lag: int) -> str:
+    if lag:
+        return 'Begin at "earliest", and read up to the end offsets of bridge-twice: poll() gives None sooner, too.'
+    return "You have read everything. A producer sends in the background: flush it at the end."
+
+
+def _wrong_readings(sent: list[Seen], stored: list[Any], topic: str) -> Result | None:
+    """What is wrong with records that should be the readings among the messages, keyed by generator, if anything."""
+    generators = {each.payload: _generator(each) for each in sent}
+    for record in stored:
+        if json_object(record.value()) is None:
+            return not_yet(
+                f"{topic} holds what is not JSON.", 'It is a dead letter. For helpers.bridge: serializer="json"'
+            )
+        if record.key() != generators.get(record.value(), record.key()):
+            return not_yet(
+                f"{topic} holds the key {record.key()!r}.", "The key should be the id of its generator, alone."
+            )
+    return None
+
+
+def _wrong_dead_letters(sent: list[Seen], dead: list[Any], topic: str) -> Result | None:
+    """What is wrong with records that should be the bad ones among the messages, if anything."""
+    bad = [each for each in sent if not _is_reading(each)]
+    if missing := _not_in(dead, bad):
+        return not_yet(
+            f"{len(missing)} bad messages are not in {topic}.",
+            "Catch the error of json.loads, and produce the bytes there.",
+        )
+    if any(json_object(record.value()) is not None for record in dead):
+        return not_yet(f"{topic} holds more than the {len(bad)} bad messages.", "Good readings do not belong there.")
     if any(not header(record, _REASON) for record in dead):
         return not_yet(f"A record in {topic} has no reason.", f'Pass headers=[("{_REASON}", str(error))] to produce.')
     return None
 
 
-def _in_order(
-    stored: Iterable[tuple[str, Hashable]], wanted: Iterable[tuple[str, Hashable]], topic: str
-) -> Result | None:
+def _in_order(stored: Iterable[tuple[bytes, Any]], wanted: Iterable[tuple[bytes, Any]], topic: str) -> Result | None:
     """Whether the first occurrences of ``stored``, pairs of key and identity, keep each key's order in ``wanted``."""
     position = {pair: number for number, pair in reversed(list(enumerate(wanted)))}
-    last: dict[str, int] = {}
+    last: dict[bytes, int] = {}
     for pair in dict.fromkeys(stored):
         key, _identity = pair
-        if pair in position and position[pair] < last.get(key, -1):
-            return not_yet(
-                f"In {topic}, the readings of {key} are not in the order in which they were sent.",
-                "Produce in the order of receipt, with the generator's id as the key, so that they share a partition.",
-            )
-        last[key] = max(last.get(key, -1), position.get(pair, -1))
+        if position.get(pair, 0) < last.get(key, 0):
+            return not_yet(f"{topic} has {key.decode()} not in the order sent.", "Produce in the order of receipt.")
+        last[key] = position.get(pair, 0)
     return None
 
 
-def _name(record: Any) -> tuple[str, str, int] | None:  # noqa: ANN401
-    boot, seq = header(record, "boot"), header(record, "seq")
-    if record.key() is None or not boot or not seq or not seq.isdigit():
-        return None
-    return _text(record.key()), boot, int(seq)
+def _name(record: Any, *parts: str) -> tuple[Any, ...]:  # noqa: ANN401
+    """Which reading a record is, or other parts of it."""
+    found = {"key": record.key(), "value": record.value(), "boot": header(record, "boot"), "seq": header(record, "seq")}
+    return tuple(found[each] for each in parts or ("key", "boot", "seq"))
 
 
-def _text(value: bytes | None) -> str:
-    return (value or b"").decode(errors="replace")
+def _generator(message: Seen) -> bytes:
+    return message.topic.split("/")[2].encode()
 
 
-def _good_and_bad(sent: list[Seen]) -> tuple[list[Seen], list[Seen]]:
-    """Those messages whose payload is JSON, and the others."""
-    return [each for each in sent if _is_json(each.payload)], [each for each in sent if not _is_json(each.payload)]
-
-
-def _is_json(payload: bytes | None) -> bool:
-    try:
-        json.loads(payload or b"")
-    except ValueError:
-        return False
-    return True
+def _is_reading(message: Seen) -> bool:
+    return json_object(message.payload) is not None

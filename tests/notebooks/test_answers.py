@@ -20,9 +20,6 @@ from tests.notebooks import sample
 from tests.notebooks.anatomy import Lesson, lessons, parsed, tags
 from tests.notebooks.bank import Exercise, Wrong, attempts, bank, exercise_cells, mutants, problems, text
 
-# Lessons that have no bank yet. A lesson leaves this list and never enters it: a new lesson comes with its bank.
-WITHOUT = {"07"}
-
 BANKS = {lesson: found for lesson in lessons() if (found := bank(lesson.number))}
 EACH_BANK = pytest.mark.parametrize(("lesson", "exercises"), BANKS.items(), ids=[each.path.stem for each in BANKS])
 LEAST_WRONG, LEAST_RIGHT = 6, 2
@@ -64,8 +61,8 @@ def test_a_bank_is_complete(lesson: Lesson, exercises: list[Exercise]) -> None:
         assert max(trees.values()) == 1, f"{exercise.cell}: two answers are the same"
 
 
-def test_every_lesson_has_a_bank_or_waits_for_one() -> None:
-    assert {lesson.number for lesson in lessons()} - {lesson.number for lesson in BANKS} == WITHOUT
+def test_every_lesson_has_a_bank() -> None:
+    assert {lesson.number for lesson in lessons()} == {lesson.number for lesson in BANKS}
 
 
 # The sample's first exercise, whose check is replaced by one with two hints.
