@@ -166,8 +166,7 @@ def _premature(
     if not recorder.here.kafka["bootstrap.servers"].startswith(("127.", "localhost")):  # then it has another clock
         # No message is stored before it is received: that bounds the difference.
         ahead = min(there - here for there, here in zip(stored, received, strict=False))
-    early = sum(here + _TICK < there - ahead for there, here in zip(stored, acknowledged, strict=False))
-    if early:
+    if early := sum(here + _TICK < there - ahead for there, here in zip(stored, acknowledged, strict=False)):
         return not_yet(
             f"{early} messages were acknowledged before Kafka had them. A crash would have lost them.",
             "paho acknowledges when on_message returns, unless manual_ack=True. Acknowledge after the delivery report.",
