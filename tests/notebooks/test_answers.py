@@ -21,7 +21,16 @@ from tests.notebooks.anatomy import Lesson, lessons, parsed, tags
 from tests.notebooks.bank import Exercise, Wrong, attempts, bank, exercise_cells, mutants, problems, text
 
 BANKS = {lesson: found for lesson in lessons() if (found := bank(lesson.number))}
-EACH_BANK = pytest.mark.parametrize(("lesson", "exercises"), BANKS.items(), ids=[each.path.stem for each in BANKS])
+# These delete a topic and make it anew at each try. On a busy machine Kafka then loses a record now and then, or
+# answers with the settings of the old topic, and a right answer is refused: for quiet machines, until they wait for it.
+UNSTEADY = {"00", "07", "11"}
+EACH_BANK = pytest.mark.parametrize(
+    ("lesson", "exercises"),
+    [
+        pytest.param(*each, id=each[0].path.stem, marks=[pytest.mark.weekly] if each[0].number in UNSTEADY else [])
+        for each in BANKS.items()
+    ],
+)
 LEAST_WRONG, LEAST_RIGHT = 6, 2
 
 
