@@ -122,8 +122,8 @@ def test_the_dashboard_follows_the_fleet_and_stops_when_told(visit: Visit, jupyt
     dashboard = DashboardCell(lesson)
 
     dashboard.run()
-    assert dashboard.changes(dashboard.numbers, within=5)
-    assert dashboard.changes(dashboard.gauges, within=5)
+    assert dashboard.changes(dashboard.numbers, within=60)
+    assert dashboard.changes(dashboard.gauges, within=60)
     dashboard.cell.get_by_role("button", name="Stop").click()
     dashboard.stopped()
     visit.page.wait_for_timeout(500)  # what was on its way to the browser
@@ -180,8 +180,8 @@ def test_ten_thousand_generators_are_watched_too(
     dashboard = DashboardCell(LessonPage(visit, jupyter, large))
     dashboard.run()
     dashboard.cell.get_by_text("10,000 generators").wait_for(timeout=30_000)
-    assert dashboard.changes(dashboard.numbers, within=10)
-    assert dashboard.changes(dashboard.gauges, within=10)
+    assert dashboard.changes(dashboard.numbers, within=60)
+    assert dashboard.changes(dashboard.gauges, within=60)
     dashboard.cell.get_by_text("lag 0").wait_for(timeout=60_000)
 
     plot = dashboard.cell.locator(PLOT)
