@@ -44,7 +44,8 @@ def test_a_proxy_is_killed_and_another_one_drains(bench: Bench, env: dict[str, s
     (line,) = [line for line in proxy.said.splitlines() if line.startswith("{")]
     ledger = json.loads(line)
     assert ledger["state"] == "ended"
-    assert ledger["acked"] == ledger["received"] >= 100
+    # A device that lost its connection in between sent some again: these were received twice and acknowledged once.
+    assert ledger["received"] >= ledger["acked"] >= 100
     assert bench.result(devices).missing == []
 
 
