@@ -58,11 +58,11 @@ def test_the_weekly_run_opens_one_issue_comments_on_it_and_closes_it(tmp_path: P
     issues = tmp_path / "issues.json"
     issues.write_text("[]", encoding="utf-8")
 
-    def week(ci: str, links: str) -> tuple[list[str], list[int]]:
+    def week(ci: str, links: str, slow: str = "success") -> tuple[list[str], list[int]]:
         log = tmp_path / "issues.json.log"
         log.unlink(missing_ok=True)
         env = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "ISSUES": str(issues)}
-        env |= {"CI": ci, "LINKS": links, "RUN": "https://example.org/run"}
+        env |= {"CI": ci, "LINKS": links, "SLOW": slow, "RUN": "https://example.org/run"}
         subprocess.run([ROOT / ".github" / "report"], env=env, check=True, timeout=60, capture_output=True)
         done = [line for line in log.read_text("utf-8").splitlines() if line not in {"label create", "issue list"}]
         return done, json.loads(issues.read_text(encoding="utf-8"))
@@ -71,6 +71,7 @@ def test_the_weekly_run_opens_one_issue_comments_on_it_and_closes_it(tmp_path: P
     assert week("success", "failure") == (["issue create"], [7])
     assert week("failure", "failure") == (["issue comment"], [7])
     assert week("cancelled", "success") == (["issue comment"], [7])
+    assert week("success", "success", "failure") == (["issue comment"], [7])
     assert week("success", "success") == (["issue close"], [])
 
 
