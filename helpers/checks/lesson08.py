@@ -156,7 +156,7 @@ def _unanswered(recorder: Recorder, reply: str) -> Result:
         return not_yet("The answer to a ping had not its correlation data.", hint)
     if elsewhere := recorder.messages(f"commands/{_ASKED}/reply", since=time.monotonic() - _ANSWER_WITHIN - 1):
         hint = "Publish the answer to message.properties.ResponseTopic: the request says where."
-        return not_yet(f"A ping was answered on {elsewhere[-1].topic}, where nobody waits.", hint)
+        return not_yet(f"A ping was answered on {elsewhere[-1].topic}, which is not the response topic.", hint)
     hint = "Subscribe in on_connect, and start the client's loop. An error in on_message ends it."
     return not_yet(f"A ping to commands/{_ASKED}/do got no answer.", hint)
 

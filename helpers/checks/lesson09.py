@@ -44,10 +44,10 @@ def exercise_1(recorder: Recorder) -> Result:
         seen = f"{name} is {'not ' if name in wanted else ''}on the list, but {half}."
         return not_yet(seen, late if misled else hint.strip())
     for name, litres in wanted.items():
-        told = listed[name]
-        if not isinstance(told, int | float) or not abs(told - litres) <= _LITRES:
-            misled = isinstance(told, int | float) and abs(tanks[name] - came_last[name] - told) <= _LITRES
-            seen = f"The tank of {name} takes {litres:,.0f} litres, but the list says {told!r}."
+        answer = listed[name]
+        if not isinstance(answer, int | float) or not abs(answer - litres) <= _LITRES:
+            misled = isinstance(answer, int | float) and abs(tanks[name] - came_last[name] - answer) <= _LITRES
+            seen = f"The tank of {name} takes {litres:,.0f} litres, but the list says {answer!r}."
             return not_yet(seen, late if misled else "Subtract the newest fuel from tank_litres, and send a number.")
     return done(f"{len(wanted)} tanks are less than half full, and the tanker knows how much each of them takes.")
 

@@ -59,7 +59,7 @@ def _survived(settings: dict[str, Any], acknowledged: set[Any], stored: Counter[
         )
     if str(settings.get("enable.idempotence", False)).lower() != "true":
         return not_yet(
-            "The producer sends again what was not answered, and nobody would recognise it.",
+            "The producer sends again what was not answered, and the second copy would not be recognised.",
             "Lesson 04 has a setting for that: each batch gets a number.",
         )
     if len(acknowledged) < _READINGS:

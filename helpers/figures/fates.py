@@ -43,11 +43,11 @@ def fates(
             box = {"x0": span[0], "x1": span[1], "y0": row - 0.4, "y1": row + 0.4}
             figure.add_shape(type="rect", **box, fillcolor="rgba(127, 127, 127, 0.2)", line_width=0, layer="below")
     sums = {title: Counter(fate for _, fate in readings) for title, readings in rows.items()}
-    told = "; ".join(f"{title}: {', '.join(f'{n} {fate}' for fate, n in each.items())}" for title, each in sums.items())
+    text = "; ".join(f"{title}: {', '.join(f'{n} {fate}' for fate, n in each.items())}" for title, each in sums.items())
     return figure.update_layout(
         template=TEMPLATE,
         title={"text": "The fate of each reading; the accident in grey"},
-        meta={"description": f"The fate of each reading. {told}."},
+        meta={"description": f"The fate of each reading. {text}."},
         height=170 + 62 * len(rows),
         showlegend=True,
         xaxis={"title": {"text": "sent, seconds after the start"}},

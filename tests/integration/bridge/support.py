@@ -21,6 +21,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from hypothesis import HealthCheck, Phase, settings
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -208,6 +209,17 @@ class Program:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._process is not None and self._process.poll() is None:
             self.kill()
+
+
+def through_brokers(examples: int) -> settings:
+    """Settings of a property test whose examples go through real brokers: none is shrunk, timed or kept."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=[*HealthCheck],
+        database=None,
+    )
 
 
 @contextmanager

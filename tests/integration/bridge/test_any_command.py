@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic
-from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from helpers.bridge import Bridge
 from helpers.topics import is_mqtt_text
-from tests.integration.bridge.support import Bench, wait_until
+from tests.integration.bridge.support import Bench, through_brokers, wait_until
 from tests.integration.bridge.test_commands import Generators, config
 
 EXAMPLES = [50, pytest.param(500, marks=pytest.mark.slow)]
@@ -87,13 +87,7 @@ def test_any_record_is_carried_or_dead_lettered(bench: Bench, examples: int) -> 
             counts = bridge.snapshot().counts
             return counts.acked + counts.dead_lettered == sent and len(generators.got) == carried
 
-        @settings(
-            max_examples=examples,
-            deadline=None,
-            phases=[Phase.explicit, Phase.generate],
-            suppress_health_check=[*HealthCheck],
-            database=None,
-        )
+        @through_brokers(examples)
         @given(record=RECORD)
         def carry(record: Record) -> None:
             nonlocal sent, carried

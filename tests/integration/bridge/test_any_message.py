@@ -14,14 +14,14 @@ import mqtt5
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
-from hypothesis import HealthCheck, Phase, assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from helpers import lab
 from helpers.bridge import Bridge
 from helpers.bridge.connection import Connection
 from helpers.topics import TopicMapping
-from tests.integration.bridge.support import Bench, wait_until
+from tests.integration.bridge.support import Bench, through_brokers, wait_until
 
 EXAMPLES = [50, pytest.param(650, marks=pytest.mark.slow)]
 ACCEPTED = 0.8  # a broker refuses some of them
@@ -251,13 +251,7 @@ def test_any_message_is_stored_or_dead_lettered_once(bench: Bench, registry: Any
             assert bridge.error is None, bridge.error
             return bridge.snapshot().counts.acked >= sent
 
-        @settings(
-            max_examples=examples,
-            deadline=None,
-            phases=[Phase.explicit, Phase.generate],
-            suppress_health_check=[*HealthCheck],
-            database=None,
-        )
+        @through_brokers(examples)
         @given(message=MESSAGE)
         def carry(message: Message) -> None:
             nonlocal sent, accepted, looped
