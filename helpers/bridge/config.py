@@ -82,7 +82,8 @@ class BridgeConfig(MqttSide, SinkConfig):
     Raises ``BridgeError`` or ``TopicError`` for unsafe or contradictory settings.
 
     ``share``: the group of a shared subscription; order across its members is then not promised.
-    ``unsubscribe``: topic filters of earlier configurations, which end; what still waits from them is dead-lettered.
+    ``unsubscribe``: topic filters of earlier configurations, which end. What the broker still delivers from them is
+    dead-lettered; MQTT lets it discard what waits, as Artemis does. A changed ``share`` ends filters likewise.
     ``retained``: stored messages are taken when the subscription is ``new``, or ``never``.
     ``sequence``: the user property that counts each device's messages, by which loss is detected.
     ``expect_session``: the broker should have one at the first connect already, so its absence is an alarm.
@@ -146,7 +147,8 @@ class BridgeConfig(MqttSide, SinkConfig):
             raise BridgeError(
                 f"The session of {self.client_id!r} still has a topic filter of an earlier configuration: it delivered "
                 f"{shorten(mqtt_topic)!r}, which matches no route.",
-                remedy="add a route for it, or list the old topic filter in unsubscribe; its messages are still there",
+                remedy="add a route for it: its messages are still there; or list the old topic filter in unsubscribe, "
+                "and the broker may discard those that wait",
             )
 
 

@@ -291,6 +291,14 @@ class Bench:
         """
         return self.mqtt.provider != "artemis"
 
+    @property
+    def mqtt_keeps_unsubscribed(self) -> bool:
+        """Whether UNSUBSCRIBE leaves what waits for the filter: Artemis removes it with the subscription's queue.
+
+        MQTT 5 allows both (section 3.10.4). Artemis delivers it first when it happens to be quick enough.
+        """
+        return self.mqtt.provider != "artemis"
+
     def outcome(self, devices: Devices) -> Outcome:
         found = outcome(self.kafka.kafka, self.topic, devices.sent)
         if not self.mqtt_keeps_order:
