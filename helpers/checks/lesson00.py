@@ -49,7 +49,7 @@ def exercise_2(recorder: Recorder) -> Result:
             )
         return not_yet(
             f"The topic {ns}hello-me does not exist.",
-            "A Kafka topic is made first. create_topics returns a dict of futures: call .result(timeout=15) on yours.",
+            "A Kafka topic is created first. create_topics returns a dict of futures: call .result(timeout=15).",
         )
     records = recorder.kafka_records("hello-me")
     if values := [each.value() for each in records if each.value()]:

@@ -118,7 +118,7 @@ def _nothing_published(recorder: Recorder) -> Result:
 def _reading_problem(name: str, message: Seen) -> Result | None:
     value, beside = json_object(message.payload), dict(message.user_properties)
     if value is None:
-        return not_yet(f"depot/{name} got no JSON object.", "reading.to_json() is the payload.")
+        return not_yet(f"The payload in depot/{name} is not a JSON object.", "reading.to_json() is the payload.")
     if set(value) != _FIELDS:
         return not_yet(
             f"The message in depot/{name} is not a complete reading.",

@@ -127,7 +127,7 @@ def exercise_3(recorder: Recorder) -> Result:
             "The message came with QoS 0.", "The subscription has a QoS too, and the lower of the two counts."
         )
     if sunday not in came:
-        return not_yet("The client was still there on Sunday, and took the message.", "Let the client disconnect.")
+        return not_yet("The client was still connected on Sunday, and took the message.", "Let the client disconnect.")
     return done("The message from Sunday was still there on Monday.")
 
 
