@@ -68,13 +68,13 @@ def _out_of_order(generator: str, records: list[Any]) -> Result | None:
             else "Equal keys go to the same partition. Records cannot be moved later: create() makes the topic anew.",
         )
     if without_key and len({record.partition() for record in records}) == 1:
-        return not_yet("No record has a key. That all are in one partition is luck.", _KEYLESS)
+        return not_yet("No record has a key. It is luck that all are in one partition.", _KEYLESS)
     if len(set(seqs)) < len(seqs):
         return not_yet(f"Readings of {generator} were written twice.", "create() makes a new topic: write them once.")
     if seqs != sorted(seqs):
         return not_yet(
             f"The readings of {generator} are not in the order of their seq.",
-            "A partition keeps the order in which you call produce(). In which order does tanks hold the readings?",
+            "A partition keeps the order in which you call produce(). In what order does tanks hold the readings?",
         )
     return None
 
@@ -139,7 +139,7 @@ def exercise_3(recorder: Recorder) -> Result:  # noqa: PLR0911 - one answer for 
         return not_yet(
             f"{generator} seq {seq} is reported missing, but it is "
             + ("there." if there else "not between the generator's first and last reading."),
-            "Take what is there from range(first, last + 1), for each generator by itself."
+            "Subtract what is there from range(first, last + 1), for each generator separately."
             if there
             else "min() and max() of a generator's numbers are its first and last.",
         )

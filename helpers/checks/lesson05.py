@@ -74,7 +74,7 @@ def exercise_3(recorder: Recorder) -> Result:
     if not allowed - {"none"}:
         return not_yet("The latest version has no field hours.", "Add it to the schema's properties.")
     if "a text" in allowed:
-        return not_yet("hours may be a text.", 'It is a number of hours: {"type": "number"}.')
+        return not_yet("hours may be text.", 'It is a number of hours: {"type": "number"}.')
     if allowed - {"many"} != {"none", "whole"}:
         return not_yet(
             "hours may be negative." if "negative" in allowed else "hours may not be 0.",

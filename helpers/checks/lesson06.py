@@ -77,7 +77,7 @@ def exercise_2(recorder: Recorder) -> Result:
         if read < written:
             return not_yet(
                 f"The group has read {read} of {written} records of {name}.",
-                "That poll() gives None is not the end. get_watermark_offsets() says where a log ends.",
+                "None from poll() is not the end. get_watermark_offsets() says where a log ends.",
             )
     return done(f"One expression, {len(names)} topics, each read to its end.")
 
@@ -124,7 +124,7 @@ def _mapping(recorder: Recorder) -> list[Template]:
         entries = json.loads(payload)
         parts = [(each["pattern"], each["topic"], each.get("key")) for each in entries]
         if strange := [part for each in parts for part in each if not isinstance(part, str | None)]:
-            raise TypeError(f"{strange[0]!r} is not a text")  # noqa: TRY301 - reported like the others
+            raise TypeError(f"{strange[0]!r} is not text")  # noqa: TRY301 - reported like the others
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _MappingError(f"The mapping does not have the right form: {error}.", remedy=example) from error
     ns = recorder.here.ns
@@ -181,7 +181,7 @@ def _check_topics(recorder: Recorder, routes: dict[str, Route]) -> None:
     others = {route.topic for topic, route in routes.items() if not topic.endswith("/alarm")}
     if alarms & others:
         raise _MappingError(
-            f"Alarms share {min(alarms & others).removeprefix(ns)} with others.",
+            f"Alarms share {min(alarms & others).removeprefix(ns)} with other messages.",
             remedy="Retention is a setting of the topic.",
         )
     for each in (name.removeprefix(ns) for name in used):

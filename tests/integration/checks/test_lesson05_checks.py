@@ -221,7 +221,7 @@ def test_an_optional_field_is_what_exercise_3_wants(
     [
         (changed(properties=HOURS, required=["hours"]), "NONE", "is NONE", "set_compatibility"),
         (changed(properties={"hours": {"type": "number"}}), "BACKWARD", "may be negative", "minimum"),
-        (changed(properties={"hours": {"type": "string"}}), "BACKWARD", "may be a text", "number"),
+        (changed(properties={"hours": {"type": "string"}}), "BACKWARD", "may be text", "number"),
         (changed(properties={"hours": {"exclusiveMinimum": 0, "type": "number"}}), "BACKWARD", "not be 0", "minimum"),
         (changed(properties={"load": {"type": "number"}}), "BACKWARD", "no field hours", "properties"),
         (changed(additionalProperties=True), "BACKWARD", "additional fields", "additionalProperties"),

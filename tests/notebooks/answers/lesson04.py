@@ -103,7 +103,7 @@ consumer.close()
                 "one generator only", "More than one generator", {"present.items()": '[("G-002", present["G-002"])]'}
             ),
             Wrong("one beyond the last", "first and last", {"max(numbers) + 1": "max(numbers) + 2"}),
-            Wrong("what is there", "Take what is there", {RANGE: "numbers"}),
+            Wrong("what is there", "Subtract what is there", {RANGE: "numbers"}),
             Wrong(
                 "key and value exchanged",
                 "key=generator",
