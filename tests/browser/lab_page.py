@@ -85,10 +85,10 @@ class LessonPage:
         cells = [cell.id for cell in self.lesson.cells if "exercise" not in tags(cell)]
         return [plot for name in cells for plot in self.cell(name).locator(PLOT).all()]
 
-    def drawn(self, plot: Any) -> int:
+    def drawn(self, plot: Any, *, within: float = 60) -> int:
         """How many marks ``plot`` drew, once it is in view."""
         plot.scroll_into_view_if_needed()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + within
         while not (marks := int(plot.evaluate(MARKS))) and time.monotonic() < deadline:
             self.page.wait_for_timeout(100)
         return marks

@@ -74,7 +74,7 @@ class DashboardCell:
         self.cell.scroll_into_view_if_needed()
         self.cell.locator(".jp-InputPrompt").click()
         self.page.keyboard.press("Shift+Enter")
-        self.cell.get_by_text("s left").wait_for(timeout=30_000)
+        self.cell.get_by_text("s left").wait_for(timeout=60_000)
 
     def numbers(self) -> str:
         return str(self.cell.get_by_role("status").inner_text())
@@ -101,7 +101,7 @@ class DashboardCell:
         return all(each.evaluate(script) for each in self.cell.locator(".jp-OutputArea-output").all())
 
     def stopped(self) -> None:
-        self.cell.get_by_text("stopped; run the cell again").wait_for(timeout=5_000)
+        self.cell.get_by_text("stopped; run the cell again").wait_for(timeout=20_000)
 
 
 def turn(page: Any, theme: str) -> None:
@@ -110,8 +110,8 @@ def turn(page: Any, theme: str) -> None:
     page.get_by_text("Theme", exact=True).hover()
     page.get_by_text(f"JupyterLab {theme}", exact=True).click()
     light = "true" if theme == "Light" else "false"
-    page.locator(f'body[data-jp-theme-light="{light}"]').wait_for(state="attached", timeout=10_000)
-    page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=10_000)
+    page.locator(f'body[data-jp-theme-light="{light}"]').wait_for(state="attached", timeout=60_000)
+    page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=60_000)
 
 
 def test_the_dashboard_follows_the_fleet_and_stops_when_told(visit: Visit, jupyter: Jupyter, artifacts: Path) -> None:
@@ -133,7 +133,7 @@ def test_the_dashboard_follows_the_fleet_and_stops_when_told(visit: Visit, jupyt
 
     turn(visit.page, "Dark")
     dashboard.run()
-    dashboard.cell.get_by_text("theft?").wait_for(timeout=10_000)
+    dashboard.cell.get_by_text("theft?").wait_for(timeout=60_000)
     stop = dashboard.cell.get_by_role("button", name="Stop")
     stop.focus()
     visit.page.keyboard.press("Space")
@@ -179,7 +179,7 @@ def test_ten_thousand_generators_are_watched_too(
     visit.page.set_viewport_size({"width": 1400, "height": 1500})  # all of it on one picture
     dashboard = DashboardCell(LessonPage(visit, jupyter, large))
     dashboard.run()
-    dashboard.cell.get_by_text("10,000 generators").wait_for(timeout=30_000)
+    dashboard.cell.get_by_text("10,000 generators").wait_for(timeout=60_000)
     assert dashboard.changes(dashboard.numbers, within=60)
     assert dashboard.changes(dashboard.gauges, within=60)
     dashboard.cell.get_by_text("lag 0").wait_for(timeout=60_000)
