@@ -142,11 +142,11 @@ class Operations(HasTraits):
 
     def alerts(self) -> list[tuple[str, str]]:
         """Return ``(generator, problem)``, most urgent first: theft, heat, nearly empty, implausible, silent."""
-        times = [each.time for _, each in self._known() if each.time]
+        # The clock of the fleet is the median of its clocks: a single wrong one makes no other generator silent.
+        clock = median_high(times) if (times := [each.time for each in self._fleet.values() if each.time]) else None
         found = []
         for name, each in self._fleet.items():
-            # The clock of the fleet is the median of its clocks: a single wrong one makes no other generator silent.
-            silent = (median_high(times) - each.time).total_seconds() / 60 if each.time else 0
+            silent = (clock - each.time).total_seconds() / 60 if clock and each.time else 0
             rank, text = (_SILENT, f"silent for {silent:.0f} minutes") if silent > SILENT_MINUTES else each.problem
             if rank != _NO_PROBLEM:
                 found.append((rank, each.hours, name, text))
