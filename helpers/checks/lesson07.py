@@ -20,13 +20,13 @@ _QUIET = 0.5
 # Records have times in milliseconds, by a clock that may be a container's.
 _TICK = 0.01
 _ACKNOWLEDGE = "Call client.ack(message.mid, message.qos) for what is stored, or the broker stops after a hundred."
-_OTHERS = "Every generator counts for itself: several have a reading with the same boot and seq."
+_OTHERS = "Every generator counts on its own: several have a reading with the same boot and seq."
 # What people take for the identity of a reading, and why it is not.
 _MISTAKEN = {
     ("key", "seq"): "A generator was restarted, and its numbers began again at 1. What else is in the headers?",
     ("seq",): _OTHERS,
     ("boot", "seq"): _OTHERS,
-    ("value",): "A generator that stands still sends equal values. They are not one reading.",
+    ("value",): "A stopped generator sends equal values. They are not one reading.",
 }
 
 
@@ -224,7 +224,7 @@ def _wrong_readings(sent: list[Seen], stored: list[Any], topic: str) -> Result |
     for record in stored:
         if json_object(record.value()) is None:
             return not_yet(
-                f"{topic} holds what is not JSON.", 'It is a dead letter. For helpers.bridge: serializer="json"'
+                f"A record in {topic} is not JSON.", 'It is a dead letter. For helpers.bridge: serializer="json"'
             )
         if record.key() != generators.get(record.value(), record.key()):
             return not_yet(
@@ -255,7 +255,7 @@ def _in_order(stored: Iterable[tuple[bytes, Any]], wanted: Iterable[tuple[bytes,
     for pair in dict.fromkeys(stored):
         key, _identity = pair
         if position.get(pair, 0) < last.get(key, 0):
-            return not_yet(f"{topic} has {key.decode()} not in the order sent.", "Produce in the order of receipt.")
+            return not_yet(f"In {topic}, {key.decode()} is not in the order sent.", "Produce in the order of receipt.")
         last[key] = position.get(pair, 0)
     return None
 

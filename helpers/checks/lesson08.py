@@ -42,9 +42,9 @@ def exercise_1(recorder: Recorder) -> Result:
     pair = sorted(records, key=lambda each: each.timestamp()[1])[-2:]  # the latest, also of several partitions
     said = [json_object(each.value()) for each in pair]
     if said == [*reversed(_WANTED)]:
-        return not_yet(f"{_ORDERED} was to take load before it was to start.", "The log keeps your order: start first.")
+        return not_yet(f"{_ORDERED} was told to take load before starting.", "The log keeps your order: start first.")
     if said != [*_WANTED]:
-        return not_yet(f"The commands say {said}, not {[*_WANTED]}.", "json.dumps() makes the JSON of a dict.")
+        return not_yet(f"The commands say {said}, not {[*_WANTED]}.", "json.dumps() turns a dict into JSON.")
     if pair[0].partition() != pair[1].partition():
         return not_yet("The commands are in two partitions.", "Only one keeps their order. The key decides.")
     return _headed(pair) or _answered(recorder, [header(each, "mqtt.correlation-data") for each in pair])
@@ -118,7 +118,7 @@ def _desired_in_kafka(values: dict[str, list[bytes | None]]) -> Result | None:
         if not written:
             return not_yet(f"{_DESIRED} holds no record with the key {key}.", "Produce one record for each, and flush.")
         if not any(json_object(value) == _STATE for value in written):
-            return not_yet(f"No record of {key} says {json.dumps(_STATE)}.", "json.dumps() makes it of a dict.")
+            return not_yet(f"No record of {key} says {json.dumps(_STATE)}.", "json.dumps() makes it from a dict.")
     if json_object(values[_KEPT][-1]) != _STATE:
         return not_yet(f"The last record of {_KEPT} says something else.", f"{_KEPT} keeps its desired state.")
     if values[_WITHDRAWN][-1] is not None:
@@ -153,7 +153,7 @@ def _unanswered(recorder: Recorder, reply: str) -> Result:
     """Why a ping that asked for an answer on the topic ``reply`` got none."""
     if recorder.messages(reply):
         hint = "Publish with the request's: properties.CorrelationData = message.properties.CorrelationData."
-        return not_yet("The answer to a ping had not its correlation data.", hint)
+        return not_yet("The answer to a ping did not have its correlation data.", hint)
     if elsewhere := recorder.messages(f"commands/{_ASKED}/reply", since=time.monotonic() - _ANSWER_WITHIN - 1):
         hint = "Publish the answer to message.properties.ResponseTopic: the request says where."
         return not_yet(f"A ping was answered on {elsewhere[-1].topic}, which is not the response topic.", hint)

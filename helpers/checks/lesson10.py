@@ -93,7 +93,7 @@ def exercise_3(recorder: Recorder, store: Any) -> Result:  # noqa: ANN401 - a co
     except duckdb.Error as error:
         return not_yet(f"The database answered: {error}.", "Run the exercise's cell: begin_coolant() makes the table.")
     if sorted(columns) != ["generator", "temperature", "time"]:
-        return not_yet(f"The columns are {', '.join(columns)}.", "There are to be three: generator, time, temperature.")
+        return not_yet(f"The columns are {', '.join(columns)}.", "There should be three: generator, time, temperature.")
     places = [columns.index(each) for each in ("generator", "time", "temperature")]
     stored = {(row[places[0]], moment(row[places[1]])): row[places[2]] for row in rows}
     readings_of = readings(recorder, "alarms-readings")

@@ -55,17 +55,17 @@ def _survived(settings: dict[str, Any], acknowledged: set[Any], stored: Counter[
         )
     if acks not in {"all", "-1"}:
         return not_yet(
-            f"acks={acks}: {lost} acknowledged readings are gone.", "The leader alone had them. Whom else to wait for?"
+            f"acks={acks}: {lost} acknowledged readings are gone.", "The leader alone had them. Who else should?"
         )
     if str(settings.get("enable.idempotence", False)).lower() != "true":
         return not_yet(
-            "The producer sends again what was not answered, and the second copy would not be recognised.",
+            "The producer sends again what was not acknowledged, and the second copy would not be recognised.",
             "Lesson 04 has a setting for that: each batch gets a number.",
         )
     if len(acknowledged) < _READINGS:
         return not_yet(
-            f"{_READINGS - len(acknowledged)} of {_READINGS} readings were given up.",
-            "An election takes some seconds. Which setting says how long a producer tries?",
+            f"The producer gave up on {_READINGS - len(acknowledged)} of {_READINGS} readings.",
+            "An election takes a few seconds. Which setting says how long a producer tries?",
         )
     if lost or max(stored.values()) > 1:
         return not_yet(f"{lost} readings are lost, or some repeated.", "Make the topic anew, and call survive() once.")

@@ -98,7 +98,7 @@ class TestExercise1:
         ("stored", "dead", "reason", "hint"),
         [
             (keyed(GOOD[:-1]), DEAD, "1 readings are not in", "poll()"),
-            ([*keyed(GOOD), ("G-001", POISON, [])], DEAD, "what is not JSON", "dead letter"),
+            ([*keyed(GOOD), ("G-001", POISON, [])], DEAD, "is not JSON", "dead letter"),
             ([(None, value, []) for _, value, _ in keyed(GOOD)], DEAD, "the key None", "id of its generator"),
             (keyed(GOOD), [], "1 bad messages are not in", "json.loads"),
             (keyed(GOOD), [("x", POISON, [])], "has no reason", "headers="),

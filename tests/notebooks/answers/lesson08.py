@@ -76,8 +76,8 @@ EXERCISES = [
             Wrong(
                 "both withdrawn", "keeps its desired state", {TOMBSTONE: TOMBSTONE + TOMBSTONE.replace("002", "001")}
             ),
-            Wrong("another state", "makes it of a dict", {STATE: STATE.replace("30", "300")}),
-            Wrong("another state", "makes it of a dict", {STATE: STATE.replace("json.dumps", "str")}),
+            Wrong("another state", "makes it from a dict", {STATE: STATE.replace("30", "300")}),
+            Wrong("another state", "makes it from a dict", {STATE: STATE.replace("json.dumps", "str")}),
         ],
         right={
             "withdrawn twice": {TOMBSTONE: 2 * TOMBSTONE},

@@ -140,7 +140,7 @@ producer.flush(10)
             ),
             Wrong(
                 "a second field",
-                "There are to be three",
+                "There should be three",
                 {
                     "temperature DOUBLE, PRIMARY": "temperature DOUBLE, fuel DOUBLE, PRIMARY",
                     "SELECT generator, time, temperature": "SELECT generator, time, temperature, fuel",
