@@ -91,5 +91,5 @@ class LabBusy(LabError):
         self.folder = folder
         super().__init__(
             f"Another `lab` command has been working in {folder} for {seconds:.0f} s.",
-            remedy="Wait for it to end. If there is none, delete the file `lock` in that folder.",
+            remedy="Wait for it to end. If no such command is running, delete the file `lock` in that folder.",
         )
