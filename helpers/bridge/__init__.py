@@ -20,14 +20,14 @@ In the foreground, until SIGTERM or SIGINT: ``ledger = run(config, on_snapshot=p
 
 Inside: ``config`` (what is safe), ``runner`` (try again, report), ``connection`` (one socket), ``reader`` (bytes to
 packets), ``forward`` (read, produce, acknowledge), ``acks`` (which PUBACKs are due), ``sequences``
-(which messages never came), ``backward`` (Kafka to MQTT). What
-becomes of a message in Kafka is in ``helpers.sink``.
+(which messages never came), ``backward`` (Kafka to MQTT), ``replay`` (dead letters again). What becomes of a message in
+Kafka is in ``helpers.sink``.
 """
 
 from helpers.bridge.bridge import Bridge, run
 from helpers.bridge.config import BridgeConfig, CommandsConfig
-from helpers.bridge.snapshot import Snapshot
+from helpers.bridge.counts import Counts
 from helpers.errors import BridgeError
-from helpers.sink import Counts
+from helpers.sink import Snapshot
 
 __all__ = ["Bridge", "BridgeConfig", "BridgeError", "CommandsConfig", "Counts", "Snapshot", "run"]

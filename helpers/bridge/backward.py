@@ -12,11 +12,12 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartit
 from helpers.bridge.commands import Command, publish
 from helpers.bridge.config import CommandsConfig
 from helpers.bridge.connection import Connection, RejectedError, raise_disconnect
-from helpers.bridge.runner import SHORT_SLICE, OnSnapshot, Runner, log
+from helpers.bridge.runner import SHORT_SLICE, Runner, log
 from helpers.errors import BridgeError
 from helpers.sink.cluster import check_topics, raise_if_refused
 from helpers.sink.config import producer_settings
 from helpers.sink.records import fit, shorten
+from helpers.sink.run import OnSnapshot
 
 _WINDOW = 1_000
 _PACKET_IDS = 65_535
@@ -79,7 +80,7 @@ class Backward(Runner[CommandsConfig]):
             each.clear()
 
     def _run_connection(self, connection: Connection) -> None:
-        self._counts.reconnects += self.ready.is_set()
+        self.counts.reconnects += self.ready.is_set()
         self._waiting.extendleft(reversed(self._sent.values()))
         self._sent.clear()
         self._fetch(1)  # even with a full window: the partitions may have gone to another member
@@ -107,7 +108,7 @@ class Backward(Runner[CommandsConfig]):
         records = self._consumer.consume(room, 0) if self._consumer and room > 0 else []
         for record in records:
             if (error := record.error()) is None:
-                self._counts.received += 1
+                self.counts.received += 1
                 self._window.append(Command(record))
                 self._waiting.append(self._window[-1])
             elif error.fatal():
@@ -130,7 +131,7 @@ class Backward(Runner[CommandsConfig]):
 
     def _packet(self, command: Command, largest: int | None) -> bytes:
         """Return the PUBLISH for one record, or nothing if it ends here."""
-        config, packet_id, counts = self._config, next(self._packet_ids), self._counts
+        config, packet_id, counts = self._config, next(self._packet_ids), self.counts
         left = None if config.expiry is None else command.seconds_left(config.expiry)
         expired = left is not None and left <= 0
         try:
@@ -160,8 +161,8 @@ class Backward(Runner[CommandsConfig]):
 
         def report(error: KafkaError | None, _message: Message) -> None:
             if error is None:
-                self._counts.dead_lettered += 1
-                self._counts.truncated += truncated
+                self.counts.dead_lettered += 1
+                self.counts.truncated += truncated
                 command.done = True
             else:
                 raise BridgeError(f"Kafka refuses a dead letter: {error.str()}", remedy="check the topic's settings")
@@ -190,8 +191,8 @@ class Backward(Runner[CommandsConfig]):
             if code in _POISON or (code in _UNCLEAR and command.failures > self._config.retries):
                 self._refuse(command, f"MQTT broker: {code}")
             elif code in {"SUCCESS", "NO_MATCHING_SUBSCRIBERS"}:
-                self._counts.unheard += code != "SUCCESS"
-                self._counts.acked += 1
+                self.counts.unheard += code != "SUCCESS"
+                self.counts.acked += 1
                 command.done = True
             else:
                 raise ConnectionError(f"the MQTT broker did not take a command: {code}")

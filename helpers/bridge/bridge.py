@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
-from types import FrameType
 from typing import Self
 
 from helpers.bridge.backward import Backward
 from helpers.bridge.config import BridgeConfig, CommandsConfig
 from helpers.bridge.forward import Forward
-from helpers.bridge.runner import OnSnapshot
-from helpers.bridge.snapshot import Snapshot
 from helpers.errors import BridgeError
+from helpers.sink import Snapshot
+from helpers.sink.run import OnSnapshot, draining_on_signals
 
 
 def make_runner(
@@ -31,7 +29,7 @@ class Bridge:
     A ``BridgeConfig`` makes it carry from MQTT to Kafka, a ``CommandsConfig`` back.
     Entering returns when messages flow; it raises ``BridgeError`` if that is impossible, or takes longer than
     ``ready_within`` seconds. Leaving drains, and raises what ended the bridge early. Each entry begins a new count.
-    While it runs, Python looks for garbage less often, in the whole process (``helpers.bridge.garbage``).
+    While it runs, Python looks for garbage less often, in the whole process (``helpers.sink.run``).
     """
 
     def __init__(self, config: BridgeConfig | CommandsConfig, *, ready_within: float = 30.0) -> None:
@@ -97,17 +95,6 @@ def run(
     it from the main thread: only that one receives signals.
     """
     runner = make_runner(config, on_snapshot, every)
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def drain(number: int, _frame: FrameType | None) -> None:
-        runner.stop.set()
-        signal.signal(number, before[signal.Signals(number)])
-
-    for number in before:
-        signal.signal(number, drain)
-    try:
+    with draining_on_signals(runner.stop):
         runner.run()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     return runner.snapshot()

@@ -11,11 +11,12 @@ from mqtt5 import QoS, RetainHandling, SubAckReasonCode
 from helpers.bridge.acks import PUBACK, AckQueue
 from helpers.bridge.config import BridgeConfig
 from helpers.bridge.connection import Connection, raise_disconnect
-from helpers.bridge.runner import FROM_KAFKA, SHORT_SLICE, SLICE, OnSnapshot, Runner, log
+from helpers.bridge.runner import FROM_KAFKA, SHORT_SLICE, SLICE, Runner, log
 from helpers.bridge.sequences import Sequences
 from helpers.errors import BridgeError
 from helpers.sink import InFlight, Sink
 from helpers.sink.records import Moment, shorten
+from helpers.sink.run import OnSnapshot
 from helpers.topics import TopicError
 
 _DROPPED = "$SYS/broker/publish/messages/dropped"  # Mosquitto's own count; other brokers have none
@@ -30,7 +31,7 @@ class Forward(Runner[BridgeConfig]):
         super().__init__(config, on_snapshot, every)
         self._sequences = Sequences()
         self._acks = AckQueue()
-        self._sink = Sink(config, self._counts, self._note_error, self._note_failure)
+        self._sink = Sink(config, self.counts, self._note_error, self._note_failure)
         self._failure = ""
         self._dropped_at_start: int | None = None
 
@@ -74,10 +75,10 @@ class Forward(Runner[BridgeConfig]):
         self._acks.begin()
         self._sink.forget()
         again = self._acks.generation > 1
-        self._counts.reconnects += again
+        self.counts.reconnects += again
         if not answer.session_present:
             lost = again or config.expect_session
-            self._counts.sessions_lost += lost
+            self.counts.sessions_lost += lost
             meaning = "messages may be missing" if lost else "messages published before now are not carried"
             log.warning("%s: the MQTT broker has no session: %s", config.client_id, meaning)
         new = config.retained == "new"
@@ -107,7 +108,7 @@ class Forward(Runner[BridgeConfig]):
 
     def _receive(self, packets: list[mqtt5.Packet]) -> None:
         """Pass on what came. Here, and in what it calls for each message, the bridge spends its time."""
-        counts, sink, received = self._counts, self._sink, Moment.now()
+        counts, sink, received = self.counts, self._sink, Moment.now()
         for packet in packets:
             if type(packet) is not mqtt5.PublishPacket:
                 self._control(packet)
@@ -132,9 +133,9 @@ class Forward(Runner[BridgeConfig]):
         if packet.topic == _DROPPED:
             self._note_dropped(packet.payload)
             return False
-        self._counts.received_qos0 += 1
+        self.counts.received_qos0 += 1
         full = self._sink.held >= self._config.byte_budget // 2
-        self._counts.dropped_qos0 += full
+        self.counts.dropped_qos0 += full
         return not full
 
     def _came_from_target(self, packet: mqtt5.PublishPacket) -> bool:
@@ -151,14 +152,14 @@ class Forward(Runner[BridgeConfig]):
             device = str(self._sink.routes[topic].key or topic)
             if (gap := self._sequences.note(device, properties.get("boot", ""), int(number))) > 0:
                 log.warning("%s: %d messages before sequence number %s have not come", shorten(device), gap, number)
-            self._counts.missing = self._sequences.missing
+            self.counts.missing = self._sequences.missing
 
     def _note_dropped(self, payload: bytes) -> None:
         with contextlib.suppress(ValueError):
             dropped = int(payload)
             if self._dropped_at_start is None or dropped < self._dropped_at_start:  # the broker restarted
                 self._dropped_at_start = dropped
-            self._counts.broker_dropped = dropped - self._dropped_at_start
+            self.counts.broker_dropped = dropped - self._dropped_at_start
 
     def _control(self, packet: mqtt5.Packet) -> None:
         """Handle a packet other than PUBLISH."""
@@ -175,7 +176,7 @@ class Forward(Runner[BridgeConfig]):
     def _acknowledge(self, connection: Connection) -> None:
         if acks := self._acks.take():
             connection.send(acks)
-            self._counts.acked += len(acks) // PUBACK.size
+            self.counts.acked += len(acks) // PUBACK.size
             self._note_progress()
 
     def _drain(self, connection: Connection) -> None:

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import replace
+from abc import abstractmethod
 from typing import Generic, TypeVar
 
 from helpers.bridge.config import BridgeConfig, CommandsConfig
 from helpers.bridge.connection import Connection, HungUpError, connect_packet
-from helpers.bridge.garbage import SELDOM
-from helpers.bridge.snapshot import Snapshot
+from helpers.bridge.counts import Counts
 from helpers.errors import BridgeError
-from helpers.sink import Counts
+from helpers.sink.run import OnSnapshot, Run
 
 log = logging.getLogger("helpers.bridge")
 
-OnSnapshot = Callable[[Snapshot], None]
 Config = TypeVar("Config", BridgeConfig, CommandsConfig)
 
 # The user property of commands. A message that has it came from Kafka, and is not carried back there.
@@ -32,26 +27,17 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 _HANG_UPS = 5
 
 
-class Runner(ABC, Generic[Config]):
-    """Runs once, on one thread. ``ready`` is set when messages flow for the first time; set ``stop`` to end it."""
+class Runner(Run, Generic[Config]):
+    """A run of the bridge, on one thread."""
 
     def __init__(self, config: Config, on_snapshot: OnSnapshot | None = None, every: float = 1.0) -> None:
-        self.ready = threading.Event()
-        self.stop = threading.Event()
-        self.state = "starting"
-        self.last_error = ""
+        super().__init__(config.client_id, config.stall_after, on_snapshot, every)
         self._config: Config = config
-        self._counts = Counts()
-        self._down_since: float | None = time.monotonic()
+        self.counts: Counts = Counts()
         self._failures = 0
         self._hang_ups = 0
         self._up_since: float | None = None
         self._in_vain = False
-        self._unreported = False
-        self._on_snapshot = on_snapshot
-        self._every = every
-        self._report_at = 0.0
-        self._stalled = False
 
     @abstractmethod
     def _open(self) -> bool:
@@ -65,30 +51,14 @@ class Runner(ABC, Generic[Config]):
         """Wait while there is no MQTT connection."""
         time.sleep(seconds)
 
-    @abstractmethod
-    def _close(self) -> None:
-        """Close the Kafka client."""
-
-    @abstractmethod
-    def _in_flight(self) -> tuple[int, int, float | None]:
-        """Return the number of unacknowledged messages, the bytes held, and the receive time of the oldest."""
-
     def run(self) -> None:
         """Carry until ``stop`` is set, and drain. Raises ``BridgeError`` when the bridge cannot or must not go on."""
-        with SELDOM:
-            try:
-                self.state = "waiting for Kafka"
-                while not self.stop.is_set() and not self._open():
-                    self._pause()
-                self._failures = 0
-                while not self.stop.is_set():
-                    self._connect_once()
-                self.state = "ended"
-            except BaseException:
-                self.state = "failed"
-                raise
-            finally:
-                self._close()
+        with self._running():
+            while not self.stop.is_set() and not self._open():
+                self._pause()
+            self._failures = 0
+            while not self.stop.is_set():
+                self._connect_once()
 
     def _connect_once(self) -> None:
         try:
@@ -111,9 +81,6 @@ class Runner(ABC, Generic[Config]):
                     remedy="give each bridge a client id of its own; if it has one, look into the broker's log",
                 ) from error
             self._pause()
-
-    def _note_error(self, error: str) -> None:
-        self.last_error = error
 
     def _note_ready(self, state: str = "carrying") -> None:
         """Note that messages flow. If the last connection ended without progress, this one has to show some first."""
@@ -141,38 +108,6 @@ class Runner(ABC, Generic[Config]):
             self._idle(SLICE)
 
     def _report(self) -> None:
-        """Report, when it is time: to the caller, and to the log when the bridge stalls."""
-        now = time.monotonic()
-        if now < self._report_at:
-            return
-        self._report_at = now + self._every
         if self._lasted():
             self._note_progress()
-        snapshot = self.snapshot()
-        if snapshot.stalled and not self._stalled:
-            log.warning("%s", snapshot.line())
-        self._stalled = snapshot.stalled
-        if self._on_snapshot is not None:
-            try:
-                self._on_snapshot(snapshot)
-                self._unreported = False
-            except (OSError, SystemExit) as error:  # a full disk, a closed pipe (rich exits): carrying goes on
-                if not self._unreported:
-                    log.warning("%s: cannot report, and goes on without: %s", self._config.client_id, error)
-                self._unreported = True
-
-    def snapshot(self) -> Snapshot:
-        """Return the present counts; from any thread."""
-        now = time.monotonic()
-        in_flight, held, oldest = self._in_flight()
-        age = 0.0 if oldest is None else now - oldest
-        down = 0.0 if self._down_since is None else now - self._down_since
-        return Snapshot(
-            state=self.state,
-            counts=replace(self._counts),
-            in_flight=in_flight,
-            held=held,
-            oldest_unacked=age,
-            stalled=max(age, down) > self._config.stall_after and self.state not in {"ended", "failed"},
-            last_error=self.last_error,
-        )
+        super()._report()

@@ -110,8 +110,8 @@ def replay(group: str, **options: Any) -> None:  # noqa: ANN401
     does not becomes a dead letter again, with the present reason. A replay that is stopped loses nothing: the next one
     goes on from the last offset that was committed, and may send some twice.
     """
+    from helpers.bridge.replay import replay as send_again
     from helpers.sink import SinkConfig
-    from helpers.sink.replay import replay as send_again
 
     here = lab.connect()
     config = SinkConfig(**sink_settings(here, options))

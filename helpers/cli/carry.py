@@ -16,8 +16,8 @@ from helpers.lab.progress import screen
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from helpers.bridge import Counts, Snapshot
     from helpers.lab.services.mqtt import MqttEndpoint
+    from helpers.sink import Counts, Snapshot
 
 _PARTITIONS = 6
 _FILE = click.Path(exists=True, dir_okay=False)
@@ -112,11 +112,11 @@ def _line_on(console: Console) -> Callable[[Snapshot], None]:
 def losses(counts: Counts, *, retained: bool = False) -> dict[str, int]:
     """Return how many messages may be missing, by cause; ``retained``: commands wait for their device."""
     found = {
-        "missing before the bridge": counts.missing,
-        "sessions lost": counts.sessions_lost,
-        "dropped by the MQTT broker, for any of its clients": counts.broker_dropped,
-        "dropped at QoS 0": counts.dropped_qos0,
-        "dead letters that were cut to fit": counts.truncated,
-        "commands without a subscriber": 0 if retained else counts.unheard,
+        "missing": "missing before the bridge",
+        "sessions_lost": "sessions lost",
+        "broker_dropped": "dropped by the MQTT broker, for any of its clients",
+        "dropped_qos0": "dropped at QoS 0",
+        "truncated": "dead letters that were cut to fit",
+        "unheard": "" if retained else "commands without a subscriber",
     }
-    return {what: count for what, count in found.items() if count}
+    return {what: count for name, what in found.items() if what and (count := getattr(counts, name, 0))}

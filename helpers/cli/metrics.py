@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from helpers.errors import LessonError
 
 if TYPE_CHECKING:
-    from helpers.bridge import Snapshot
+    from helpers.sink import Snapshot
 
 # A bridge shows itself every second, and connecting takes ten seconds at most: after this time it hangs.
 _SILENT = 30.0

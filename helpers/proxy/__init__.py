@@ -18,14 +18,13 @@ cannot go on raises ``BridgeError``. A client may publish and nothing else. Its 
 ends without DISCONNECT, and when the proxy ends.
 
 Inside: ``config`` (what is safe), ``server`` (listen, produce, report), ``connection`` (bytes in, answers out),
-``client`` (what packets mean), ``packets`` (MQTT 5 and 3.1.1), ``access`` (who may publish where), ``snapshot``. What
+``client`` (what packets mean), ``packets`` (MQTT 5 and 3.1.1), ``access`` (who may publish where), ``counts``. What
 becomes of a message in Kafka is in ``helpers.sink``.
 """
 
 from helpers.errors import BridgeError
 from helpers.proxy.config import ProxyConfig
-from helpers.proxy.proxy import run
-from helpers.proxy.server import Server
-from helpers.proxy.snapshot import Snapshot
+from helpers.proxy.server import Server, run
+from helpers.sink import Snapshot
 
 __all__ = ["BridgeError", "ProxyConfig", "Server", "Snapshot", "run"]

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from helpers.errors import BridgeError
-from helpers.topics import TopicError, TopicMapping
+from helpers.topics import TopicError, TopicMapping, is_mqtt_text
 
 Users = dict[str, tuple[int, bytes, bytes]]  # rounds, salt and hash by name
 
@@ -37,6 +37,11 @@ def knows(users: Users, name: str | None, password: bytes | None) -> bool:
     """Return whether this is the user's password."""
     rounds, salt, expected = users.get(name or "", (1, b"", b""))
     return hmac.compare_digest(hashlib.pbkdf2_hmac("sha512", password or b"", salt, rounds), expected)
+
+
+def is_topic(text: str) -> bool:
+    """Return whether a message may have this topic."""
+    return bool(text) and not {*text} & {*"+#"} and is_mqtt_text(text)
 
 
 @cache

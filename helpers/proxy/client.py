@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from typing import TYPE_CHECKING, cast
 
@@ -9,17 +10,16 @@ import mqtt5
 from mqtt5 import ConnAckReasonCode, DisconnectReasonCode, PubAckReasonCode, QoS
 
 from helpers.proxy import packets
-from helpers.proxy.access import allows, knows
+from helpers.proxy.access import allows, is_topic, knows
 from helpers.proxy.connection import Connection
 from helpers.proxy.packets import ProtocolError
 from helpers.sink import InFlight
 from helpers.sink.records import Moment
-from helpers.topics import TopicError, check_mqtt_topic, is_mqtt_text
+from helpers.topics import is_mqtt_text
 
 if TYPE_CHECKING:
     from helpers.proxy.server import Server
 
-RETAINED = ("mqtt.retain", "1")
 # The longest session, in seconds. It holds a client id and a last will, so that a will delay has a meaning.
 _LONGEST_SESSION = 300
 _LONGEST_NAME = 1_000  # characters of a client id, and of a topic that is remembered
@@ -48,7 +48,7 @@ class Client(Connection):
         qos, five = first >> 1 & 3, self._version == packets.FIVE
         packet = cast("mqtt5.PublishPacket", packets.read(frame, self._version))
         if first & 1 and self._config.headers == "topic":  # "all" has it among the flags
-            packet.user_properties.append(RETAINED)
+            packet.user_properties.append(packets.RETAINED)
         message = InFlight(packet, received, sink)
         allowed = packet.topic == self._topic or self._allows(packet, answered=five and qos == 1)
         if qos:
@@ -85,10 +85,8 @@ class Client(Connection):
         topic = packet.topic
         if packet.topic_alias is not None:
             raise ProtocolError(DisconnectReasonCode.TOPIC_ALIAS_INVALID)
-        try:
-            check_mqtt_topic(topic)
-        except TopicError as error:
-            raise ProtocolError(DisconnectReasonCode.TOPIC_NAME_INVALID) from error
+        if not is_topic(topic):
+            raise ProtocolError(DisconnectReasonCode.TOPIC_NAME_INVALID)
         if allows(self._config.allow, topic, self._user or "", self.client_id):
             self._topic = topic if len(topic) <= _LONGEST_NAME else None
             return True
@@ -106,6 +104,8 @@ class Client(Connection):
             self.transport.write(packets.ACK.pack(packets.PUBCOMP, packet.packet_id))
         elif isinstance(packet, mqtt5.SubscribePacket):
             self.transport.write(packets.suback(self._version, packet))
+        elif isinstance(packet, mqtt5.UnsubscribePacket):
+            self.transport.write(packets.unsuback(self._version, packet))
         elif isinstance(packet, mqtt5.DisconnectPacket):
             self._disconnect(packet)
         else:
@@ -132,8 +132,8 @@ class Client(Connection):
         assigned = None if packet.client_id else f"auto-{uuid.uuid4().hex}"
         self._version, self.client_id = level, assigned or packet.client_id
         self._framer.largest = config.max_packet_size
-        self._keep_alive, self._will, self._will_size = packet.keep_alive, packet.will, size if packet.will else 0
-        self._session_expiry = min(asked, _LONGEST_SESSION)
+        self._will, self._will_size = packet.will, size if packet.will else 0
+        self._patience, self._session_expiry = 1.5 * packet.keep_alive or math.inf, min(asked, _LONGEST_SESSION)
         self._server.counts.connects += 1
         self._server.connected(self, clean=packet.clean_start)
         self.transport.write(packets.connack(
@@ -157,14 +157,12 @@ class Client(Connection):
             return reasons.QUALITY_NOT_SUPPORTED
         if will and not allows(self._config.allow, will.topic, self._user or "", client_id):
             return reasons.NOT_AUTHORIZED
-        valid = will is None or (is_mqtt_text(will.topic) and not {*will.topic} & {*"+#"} and will.topic)
-        return reasons.SUCCESS if valid else reasons.TOPIC_NAME_INVALID
+        return reasons.SUCCESS if will is None or is_topic(will.topic) else reasons.TOPIC_NAME_INVALID
 
     def _verified(self, packet: mqtt5.ConnectPacket) -> str | None:
         """Return the client's user name, by its certificate or its password; ``None`` without any."""
         certificate = self.transport.get_extra_info("peercert") or {}
-        for part in certificate.get("subject", ()):
-            for name, value in part:
-                if name == "commonName":
-                    return str(value)
+        subject: dict[str, str] = dict(pair for part in certificate.get("subject", ()) for pair in part)
+        if name := subject.get("commonName"):
+            return name
         return packet.username if knows(self._server.users, packet.username, packet.password) else None

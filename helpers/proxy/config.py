@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from dataclasses import dataclass
 
 from helpers.errors import BridgeError
 from helpers.proxy.access import mapping, read_users
 from helpers.sink.config import SinkConfig, check
 
-_LARGEST_WINDOW = 65_535
+_WINDOWS = range(1, 65_536)
 # The smallest limit with room for a CONNECT, and the largest packet that its four bytes of length allow.
 _PACKET_SIZES = range(1_000, 268_435_461)
 
@@ -50,7 +51,7 @@ class ProxyConfig(SinkConfig):
         super().__post_init__()
         check([
             (not self.dead_letter_topic, "One bad message must not stop all clients.", "name a dead_letter_topic"),
-            (not 0 < self.receive_maximum <= _LARGEST_WINDOW, "receive_maximum is out of range.", "give 1 to 65535"),
+            (self.receive_maximum not in _WINDOWS, "receive_maximum is out of range.", "give 1 to 65535"),
             (self.max_packet_size not in _PACKET_SIZES, "max_packet_size is out of range.",
              f"give {_PACKET_SIZES[0]} to {_PACKET_SIZES[-1]} bytes"),
             (min(self.byte_budget, self.connect_timeout) <= 0, "byte_budget and connect_timeout must be above zero.",
@@ -59,6 +60,8 @@ class ProxyConfig(SinkConfig):
              "Without user names, allow cannot use {user}.", "give users or client_ca"),
             (not self.certfile and bool(self.keyfile or self.client_ca), "TLS needs a certificate of the proxy.",
              "give certfile"),
+            (self.reuse_port and sys.platform != "linux", "Only Linux shares a port among processes (SO_REUSEPORT).",
+             "leave out reuse_port, and give each proxy a port of its own"),
         ])  # fmt: skip
         for each in self.allow:
             mapping(each)

@@ -26,7 +26,8 @@ _FINISHED_WITHIN = 2.0
 class Connection(asyncio.Protocol):
     """A client from its TCP connection to its end. It runs on the server's loop and never waits.
 
-    ``unacked``: the messages without an answer, in the order in which they came, with their answers.
+    ``unacked``: the messages without an answer, in the order in which they came, with their answers. ``ended``: nothing
+    more is taken from the client, or sent to it.
     """
 
     def __init__(self, server: Server) -> None:
@@ -34,13 +35,13 @@ class Connection(asyncio.Protocol):
         self._framer = packets.Framer(min(_LARGEST_CONNECT, server.config.max_packet_size))
         self._version = 0  # until CONNECT
         self._parked = 0
-        self._choked = self._stopped = False
-        self._ended_at: float | None = None
-        self._heard, self._keep_alive, self._session_expiry = server.now(), 0, 0
+        self._choked = self._stopped = self.ended = False
+        self._since = server.now()  # when the client was heard, and in the end when it ended
+        self._patience = server.config.connect_timeout
         self.client_id = ""
         self.unacked: deque[tuple[InFlight, bytes]] = deque()
         self._will: mqtt5.Will | None = None
-        self._will_size = 0
+        self._will_size = self._session_expiry = 0
 
     def _take(self, frame: memoryview, received: Moment) -> None:
         """Handle a packet, or raise ``ProtocolError``."""
@@ -50,33 +51,34 @@ class Connection(asyncio.Protocol):
         """Wait for CONNECT."""
         self.transport = cast("asyncio.Transport", transport)
         self._server.connections.add(self)
+        self._server.counts.connections += 1
         self.regulate()
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Note the end."""
-        if self._ended_at is None:
-            self._ended_at = self._server.now()
+        if not self.ended:
             self._leave()
         self._server.connections.discard(self)
+        self._server.counts.connections -= 1
 
     def data_received(self, data: bytes) -> None:
         """Take what came. Whatever it is, it ends this connection at most."""
-        if self._ended_at is not None:
+        if self.ended:
             return
-        self._heard = self._server.now()
         try:
             received = Moment.now()
             for frame in self._framer.feed(data):
                 self._take(frame, received)
-                if self._ended_at is not None:
+                if self.ended:
                     return
-            if self._park() and self._server.parked > self._config.byte_budget:
-                raise ProtocolError(DisconnectReasonCode.QUOTA_EXCEEDED)  # noqa: TRY301
+            self._park()
         except ProtocolError as error:
             self._break(error.code)
         except BridgeError as error:  # from the sink: it concerns all connections
             self._server.error = error
         else:
+            if self._version:  # CONNECT must be whole in time, not only begin
+                self._since = self._server.now()
             self._server.received(self)
             self.regulate()
 
@@ -94,10 +96,10 @@ class Connection(asyncio.Protocol):
         """Stop reading while there is no room for what would come, or read again."""
         # A client of MQTT 5 keeps to its Receive Maximum itself, and its PINGREQ is heard.
         filled = self._version < packets.FIVE and len(self.unacked) >= self._config.receive_maximum
-        stop = self._ended_at is None and (self._server.full or self._choked or filled)
+        stop = not self.ended and (self._server.full or self._choked or filled)
         if stop != self._stopped:
             self._stopped = stop
-            self._heard = self._server.now()
+            self._since = self._server.now()
             if stop:
                 self.transport.pause_reading()
             else:
@@ -115,15 +117,12 @@ class Connection(asyncio.Protocol):
 
     def look(self) -> None:
         """End the connection of a client that is late: with CONNECT, within its keep-alive, or with closing."""
-        now = self._server.now()
-        silent = now - self._heard
-        if self._ended_at is not None:
-            if now - self._ended_at > _FINISHED_WITHIN:
+        silent = self._server.now() - self._since
+        if self.ended:
+            if silent > _FINISHED_WITHIN:
                 self.transport.abort()
-        elif not self._version:
-            if silent > self._config.connect_timeout:
-                self._break(DisconnectReasonCode.MAX_CONNECT_TIME)
-        elif self._keep_alive and not self._stopped and silent > 1.5 * self._keep_alive:
+            self._server.disconnected(self)
+        elif silent > self._patience and not self._stopped:
             self._break(DisconnectReasonCode.KEEP_ALIVE_TIMEOUT)
 
     def _break(self, reason: DisconnectReasonCode) -> None:
@@ -135,43 +134,54 @@ class Connection(asyncio.Protocol):
 
         Closing with unread input resets the connection, and a reset discards PUBACKs that are still on the wire.
         """
-        if self._ended_at is not None:
+        if self.ended:
             return
         if self._version == packets.FIVE and reason is not DisconnectReasonCode.NORMAL_DISCONNECTION:
             self.transport.write(mqtt5.DisconnectPacket(reason_code=reason).write())
-        self._ended_at = self._server.now()
         self._leave()
         self.regulate()
         with suppress(OSError):  # the client has reset the connection
             self.transport.write_eof() if self.transport.can_write_eof() else self.transport.close()
 
     def _leave(self) -> None:
+        self.ended, self._since = True, self._server.now()
         self.unacked.clear()
         self._framer.clear()
         self._park()
-        if self._version:
-            self._server.disconnected(self)
+        self._server.disconnected(self)
 
-    def _park(self) -> bool:
-        """Count what is held beside the sink, a packet that is not whole and the last will; return whether it grew."""
-        size = len(self._framer) + self._will_size
-        more, self._parked = size - self._parked, size
+    def _park(self) -> None:
+        """Count what is held beside the sink: a packet that is not whole, and the last will."""
+        more = len(self._framer) + self._will_size - self._parked
+        self._parked += more
         self._server.parked += more
-        return more > 0
+        if more > 0 and self._server.parked > self._config.byte_budget:
+            raise ProtocolError(DisconnectReasonCode.QUOTA_EXCEEDED)
 
-    @property
-    def ended(self) -> bool:
-        """Whether the connection has ended."""
-        return self._ended_at is not None
-
-    @property
-    def session_ends(self) -> float:
-        """When the last will is due, by the server's clock."""
+    def session_is_over(self) -> bool:
+        """Return whether nothing delays the last will of an ended connection."""
         delay = min(self._will.will_delay_interval, self._session_expiry) if self._will else 0
-        return (self._ended_at or 0.0) + delay
+        return self._server.now() >= self._since + delay
 
     def take_will(self) -> mqtt5.Will | None:
         """Return the last will, once."""
         will, self._will, self._will_size = self._will, None, 0
         self._park()
         return will
+
+    def produce_will(self) -> None:
+        """Send the last will to the sink, once. It has no PUBACK, so it counts like QoS 0 if Kafka refuses it."""
+        server, will = self._server, self.take_will()
+        if will is None:
+            return
+        marked = [packets.RETAINED] if will.retain and self._config.headers == "topic" else []
+        packet = mqtt5.PublishPacket(
+            will.topic, will.payload or b"", retain=will.retain, correlation_data=will.correlation_data,
+            user_properties=[*will.user_properties, *marked],
+        )  # fmt: skip
+        server.counts.wills += 1
+        try:
+            server.sink.send(InFlight(packet, Moment.now(), server.sink))
+        except BridgeError as error:
+            server.error = error
+        server.received(self)

@@ -10,15 +10,16 @@ import struct
 from collections.abc import Iterator
 
 import mqtt5
-from mqtt5 import ConnAckReasonCode, DisconnectReasonCode, QoS, SubAckReasonCode
+from mqtt5 import ConnAckReasonCode, DisconnectReasonCode, QoS, SubAckReasonCode, UnsubAckReasonCode
 
-CONNECT, PUBLISH, SUBSCRIBE = 1, 3, 8
+CONNECT, PUBLISH, SUBSCRIBE, UNSUBSCRIBE = 1, 3, 8, 10
 FOUR, FIVE = 4, 5  # the protocol levels of 3.1.1 and 5
 
 # Type and length, then the packet identifier: without a reason code each means success, in both versions.
 ACK = struct.Struct(">HH")
-PUBACK, PUBREC, PUBCOMP = 0x4002, 0x5002, 0x7002
+PUBACK, PUBREC, PUBCOMP, UNSUBACK = 0x4002, 0x5002, 0x7002, 0xB002
 PINGRESP = b"\xd0\x00"
+RETAINED = ("mqtt.retain", "1")  # a user property, for Kafka
 
 _NAME = b"\x00\x04MQTT"
 _MORE = 0x80  # in a byte of a length: another one follows
@@ -57,22 +58,19 @@ class Framer:
 
     def feed(self, data: bytes) -> Iterator[memoryview]:
         """Yield the packets that ``data`` completes. Raises ``ProtocolError`` at the first that is too large."""
-        if self._rest:
-            self._rest += data
-            if len(self._rest) < self._needed:
-                return
-            data, self._rest = bytes(self._rest), bytearray()
-        view, at, size = memoryview(data), 0, len(data)
-        while at < size:
-            end = self._end(data, at)
-            if end > size:
-                self._needed = end - at
-                self._rest += view[at:]
+        self._rest += data
+        if len(self._rest) < self._needed:
+            return
+        view, at, self._rest, self._needed = memoryview(bytes(self._rest)), 0, bytearray(), 0
+        while at < len(view):
+            end = self._end(view, at)
+            if end > len(view):
+                self._rest, self._needed = bytearray(view[at:]), end - at
                 return
             yield view[at:end]
             at = end
 
-    def _end(self, data: bytes, at: int) -> int:
+    def _end(self, data: memoryview, at: int) -> int:
         """Return where the packet at ``at`` ends; behind the last byte while its length is incomplete."""
         length = 0
         for place, byte in enumerate(data[at + 1 : at + 5]):
@@ -130,7 +128,7 @@ def _as_five(data: bytes) -> bytes:
         places = [10, after_text(10)] if body[7] & _WILL else [10]
     elif kind == PUBLISH:
         places = [after_text(0) + (2 if data[0] & 0x06 else 0)]
-    elif kind == SUBSCRIBE:
+    elif kind in (SUBSCRIBE, UNSUBSCRIBE):
         places = [2]
     else:
         return data
@@ -157,3 +155,11 @@ def suback(version: int, packet: mqtt5.SubscribePacket) -> bytes:
     if version < FIVE:
         return b"\x90" + _length(2 + count) + packet.packet_id.to_bytes(2, "big") + b"\x80" * count
     return mqtt5.SubAckPacket(packet.packet_id, [SubAckReasonCode.IMPLEMENTATION_SPECIFIC_ERROR] * count).write()
+
+
+def unsuback(version: int, packet: mqtt5.UnsubscribePacket) -> bytes:
+    """Return that no subscription existed; in 3.1.1, which has no codes for it, that none exists now."""
+    if version < FIVE:
+        return ACK.pack(UNSUBACK, packet.packet_id)
+    codes = [UnsubAckReasonCode.NO_SUBSCRIPTION_EXISTED] * len(packet.patterns)
+    return mqtt5.UnsubAckPacket(packet.packet_id, codes).write()

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
-import time
-from collections.abc import Callable
-from dataclasses import replace
 
-import mqtt5
 from mqtt5 import DisconnectReasonCode
 
 from helpers.errors import BridgeError
 from helpers.proxy.access import read_users
-from helpers.proxy.client import RETAINED, Client
+from helpers.proxy.client import Client
 from helpers.proxy.config import ProxyConfig
 from helpers.proxy.connection import Connection
-from helpers.proxy.snapshot import ProxyCounts, Snapshot
-from helpers.sink import InFlight, Sink
-from helpers.sink.records import Moment
-
-OnSnapshot = Callable[[Snapshot], None]
+from helpers.proxy.counts import Counts
+from helpers.sink import InFlight, Sink, Snapshot
+from helpers.sink.run import OnSnapshot, Run, draining_on_signals
 
 # How long the loop sleeps at most, in seconds; and while it expects reports, which no selector sees;
 # and how often it looks at each connection.
@@ -29,43 +22,38 @@ _SLICE, _SHORT_SLICE, _LOOK_EVERY = 0.1, 0.001, 1.0
 _BACKLOG = 4096  # of connections that are not accepted yet
 
 
-class Server:
-    """Runs once, on one loop. ``ready`` is set when clients may connect, to ``port``; set ``stop`` to end it.
+class Server(Run):
+    """A run of the proxy, on one loop. When it is ready, clients may connect to ``port``.
 
     ``full``: messages that wait for Kafka have used up the budget. ``parked``: bytes that are held beside them.
     """
 
     def __init__(self, config: ProxyConfig, on_snapshot: OnSnapshot | None = None, every: float = 1.0) -> None:
-        self.ready, self.stop = threading.Event(), threading.Event()
+        super().__init__("proxy", config.stall_after, on_snapshot, every)
         self.config, self.port = config, config.port
-        self.state, self.last_error, self.full, self.parked = "starting", "", False, 0
-        self.error: BaseException | None = None
-        self.counts, self.users = ProxyCounts(), read_users(config.users)
+        self.full, self.parked = False, 0
+        self.error: BridgeError | None = None
+        self.counts: Counts = Counts()
+        self.users = read_users(config.users)
         self.sink = Sink(config, self.counts, self._note_error, self._note_failure)
         self.connections: set[Connection] = set()
         self._waiting: set[Connection] = set()  # those with unacknowledged messages
         self._sessions: dict[str, Connection] = {}  # by client id, the ended ones with a delayed will too
-        self._on_snapshot, self._every = on_snapshot, every
-        self._look_at = self._report_at = 0.0
-        self._since = time.monotonic()
+        self._look_at = 0.0
 
     async def run(self) -> None:
         """Serve until ``stop`` is set, and drain. Raises ``BridgeError`` when the proxy cannot or must not go on."""
         self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
-        try:
-            self.state = "waiting for Kafka"
+        with self._running():
             while not self.stop.is_set() and not self.sink.open():
                 self._report()
             if not self.stop.is_set():
                 await self._serve()
-            self.state = "ended"
-        except BaseException:
-            self.state = "failed"
-            raise
-        finally:
-            for client in tuple(self.connections):
-                client.transport.abort()
-            self.sink.close()
+
+    def _close(self) -> None:
+        for client in tuple(self.connections):
+            client.transport.abort()
+        self.sink.close()
 
     async def _serve(self) -> None:
         allow_files()
@@ -75,17 +63,15 @@ class Server:
                 lambda: Client(self), config.host, config.port, backlog=_BACKLOG, reuse_port=config.reuse_port or None,
                 ssl=tls, ssl_handshake_timeout=config.connect_timeout if tls else None,
             )  # fmt: skip
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise BridgeError(f"The proxy cannot listen on {config.host}, port {config.port}: {error}",
                               remedy="choose another host or port") from error  # fmt: skip
-        self.port = listener.sockets[0].getsockname()[1]
-        self.state = "carrying"
-        self.ready.set()
-        try:
+        with contextlib.closing(listener):
+            self.port = listener.sockets[0].getsockname()[1]
+            self.state, self._down_since = "carrying", None
+            self.ready.set()
             while not self.stop.is_set():
                 await self._step()
-        finally:
-            listener.close()
         await self._drain()
 
     async def _step(self) -> None:
@@ -100,18 +86,15 @@ class Server:
             self._watch_budget()
         if self.now() > self._look_at:
             self._look_at = self.now() + _LOOK_EVERY
-            for client in tuple(self.connections):
+            for client in {*self.connections, *self._sessions.values()}:
                 client.look()
-            for client in [each for each in self._sessions.values() if each.ended]:
-                self.disconnected(client)
         self._report()
         if reports or self.sink.outstanding or self.state != "carrying":
             await asyncio.sleep(0 if reports else _SHORT_SLICE)
             return
         self._wake.clear()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_SLICE):
-                await self._wake.wait()
+            await asyncio.wait_for(self._wake.wait(), _SLICE)
 
     async def _drain(self) -> None:
         """Stop reading, wait for Kafka, acknowledge what it stored. The rest is sent again to the next run."""
@@ -119,7 +102,7 @@ class Server:
         for client in self.connections:
             client.regulate()
         for client in self._sessions.values():  # the next run does not remember them
-            self._produce_will(client.take_will())
+            client.produce_will()
         ends = self.now() + self.config.drain_timeout
         while self.sink.outstanding and self.now() < ends:
             await self._step()
@@ -137,9 +120,9 @@ class Server:
         if other := self._sessions.get(client.client_id):
             self.counts.taken_over += not other.ended
             other.end(DisconnectReasonCode.SESSION_TAKEN_OVER)
-            will = other.take_will()
             if clean:  # a session that goes on forgets its delayed will (MQTT 5.0, 3.1.3.2.2)
-                self._produce_will(will)
+                other.produce_will()
+            other.take_will()
         self._sessions[client.client_id] = client
 
     def received(self, client: Connection) -> None:
@@ -151,28 +134,12 @@ class Server:
         self._watch_budget()
 
     def disconnected(self, client: Connection) -> None:
-        """Produce the last will, if there is one and it is not delayed; ``_step`` looks at those that are."""
+        """Produce the last will, if there is one and it is not delayed; ``look`` comes back to those that are."""
         self._waiting.discard(client)
-        if client.session_ends <= self.now():
+        if client.session_is_over():
             if self._sessions.get(client.client_id) is client:
                 del self._sessions[client.client_id]
-            self._produce_will(client.take_will())
-
-    def _produce_will(self, will: mqtt5.Will | None) -> None:
-        """Send a last will to the sink. It has no PUBACK, so it counts like QoS 0 if Kafka refuses it."""
-        if will is None:
-            return
-        marked = [RETAINED] if will.retain and self.config.headers == "topic" else []
-        packet = mqtt5.PublishPacket(
-            will.topic, will.payload or b"", retain=will.retain, correlation_data=will.correlation_data,
-            user_properties=[*will.user_properties, *marked],
-        )  # fmt: skip
-        self.counts.wills += 1
-        self._wake.set()
-        try:
-            self.sink.send(InFlight(packet, Moment.now(), self.sink))
-        except BridgeError as error:
-            self.error = error
+            client.produce_will()
 
     def _watch_budget(self) -> None:
         """Stop all connections when the budget is used up, and let them go on when a quarter of it is free."""
@@ -183,33 +150,27 @@ class Server:
             for client in self.connections:
                 client.regulate()
 
-    def _note_error(self, error: str) -> None:
-        self.last_error = error
-
     def _note_failure(self, message: InFlight, _reason: str) -> None:
         """End the connection whose message Kafka did not store: its client sends all again that has no PUBACK."""
         for client in tuple(self._waiting):
             if any(each is message for each, _ in client.unacked):
                 client.end(DisconnectReasonCode.SERVER_BUSY)
 
-    def _report(self) -> None:
-        if self._on_snapshot is not None and self.now() >= self._report_at:
-            self._report_at = self.now() + self._every
-            with contextlib.suppress(OSError, SystemExit):  # a full disk, a closed pipe (rich exits): carrying goes on
-                self._on_snapshot(self.snapshot())
-
-    def snapshot(self) -> Snapshot:
-        """Return the present counts, or after the end the ledger; from any thread."""
-        now = time.monotonic()
+    def _in_flight(self) -> tuple[int, int, float | None]:
         since = [each.unacked[0][0].received.monotonic for each in tuple(self._waiting) if each.unacked]
-        since += [] if self.ready.is_set() else [self._since]
-        waits = now - min(since, default=now)
-        return Snapshot(
-            state=self.state, counts=replace(self.counts), connections=len(self.connections),
-            in_flight=self.sink.outstanding, held=self.sink.held, oldest_unacked=waits,
-            stalled=waits > self.config.stall_after and self.state not in {"ended", "failed"},
-            last_error=self.last_error,
-        )  # fmt: skip
+        return self.sink.outstanding, self.sink.held, min(since, default=None)
+
+
+def run(config: ProxyConfig, *, on_snapshot: OnSnapshot | None = None, every: float = 1.0) -> Snapshot:
+    """Serve clients in the foreground until SIGTERM or SIGINT, drain, and return the ledger.
+
+    ``on_snapshot`` is called about every ``every`` seconds, on this thread. A second signal ends without draining. Call
+    it from the main thread: only that one receives signals.
+    """
+    server = Server(config, on_snapshot, every)
+    with draining_on_signals(server.stop):
+        asyncio.run(server.run())
+    return server.snapshot()
 
 
 def allow_files() -> None:

@@ -14,10 +14,10 @@ from helpers.errors import BridgeError
 from helpers.sink import records
 from helpers.sink.cluster import check_topics, raise_if_refused
 from helpers.sink.config import SinkConfig, producer_settings
-from helpers.sink.counts import Counts
 from helpers.sink.inflight import InFlight
 from helpers.sink.routes import Routes
 from helpers.sink.serialize import NotYetError, PoisonError, serializer
+from helpers.sink.snapshot import Counts
 from helpers.topics import TopicError
 
 log = logging.getLogger("helpers.sink")
@@ -101,12 +101,10 @@ class Sink:
 
     def forget(self) -> None:
         """Drop the QoS 1 messages that still wait here: the MQTT broker will send them again."""
-        waiting, self._backlog = self._backlog, deque()
-        for message in waiting:
+        for message in self._backlog:
             if message.packet.packet_id:
                 self._settle(message)
-            else:
-                self._backlog.append(message)
+        self._backlog = deque(each for each in self._backlog if not each.packet.packet_id)
 
     def restart(self) -> None:
         """Give up everything on its way to Kafka, and start again with a new producer."""

@@ -18,10 +18,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-import helpers.sink.replay
+import helpers.bridge.replay
 from helpers.bridge import BridgeConfig, CommandsConfig, Snapshot, run
+from helpers.bridge.replay import replay
 from helpers.sink import Sink
-from helpers.sink.replay import replay
 from helpers.topics import TopicMapping
 
 
@@ -117,7 +117,7 @@ def replay_killed(settings: dict[str, Any]) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
             return reports
 
-    helpers.sink.replay.Sink = Mortal  # type: ignore[misc]
+    helpers.bridge.replay.Sink = Mortal  # type: ignore[misc]
     print("ready", flush=True)
     wanted = config(settings)
     replay(wanted, f"{wanted.client_id}-replay", lambda _: None)

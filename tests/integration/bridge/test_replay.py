@@ -9,8 +9,8 @@ import mqtt5
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from helpers.bridge import Bridge
+from helpers.bridge.replay import replay
 from helpers.sink.records import Moment, dead_letter
-from helpers.sink.replay import replay
 from tests.integration.bridge.support import Bench, Program, records, wait_until
 
 LIMIT = 1_000_000

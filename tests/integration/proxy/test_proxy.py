@@ -81,17 +81,24 @@ def test_what_paho_publishes_is_stored_in_order_and_poison_is_a_dead_letter(
     assert {record.value() for record in bench.found(bench.dead)} == {b"{poison", b"{}"}
 
 
-def test_subscribe_is_refused(bench: Bench) -> None:
-    for protocol in (mqtt.MQTTv5, mqtt.MQTTv311):
-        answers: list[ReasonCode] = []
-        with (
-            serving(bench.proxy_config()) as server,
-            paho(server, "G-1", protocol, on_subscribe=lambda _c, _d, _m, codes, _p, to=answers: to.extend(codes)) as c,
-        ):
-            wait_until(c.is_connected)
-            c.subscribe("a/#")
-            wait_until(lambda seen=answers: seen, "SUBACK comes")
-        assert answers[0].is_failure
+@pytest.mark.parametrize("protocol", [mqtt.MQTTv5, mqtt.MQTTv311])
+def test_subscribe_and_unsubscribe_are_refused(bench: Bench, protocol: int) -> None:
+    refused: list[ReasonCode] = []
+    unsubscribed: list[list[ReasonCode]] = []
+    callbacks = {
+        "on_subscribe": lambda _c, _d, _m, codes, _p: refused.extend(codes),
+        "on_unsubscribe": lambda _c, _d, _m, codes, _p: unsubscribed.append(codes),
+    }
+    with serving(bench.proxy_config()) as server, paho(server, "G-1", protocol, **callbacks) as client:
+        wait_until(client.is_connected, "CONNACK comes")
+        client.subscribe("a/#")
+        client.unsubscribe("a/#")
+        wait_until(lambda: refused and unsubscribed, "SUBACK and UNSUBACK come")
+    assert refused[0].is_failure
+    assert [str(code) for code in unsubscribed[0]] == (["No subscription found"] if protocol == mqtt.MQTTv5 else []), (
+        "3.1.1 has no codes for it"
+    )
+    assert server.snapshot().counts.broken == 0
 
 
 def away(bench: Bench, how: str) -> None:
@@ -162,7 +169,7 @@ def test_a_client_that_dies_leaves_its_will_and_one_that_leaves_does_not(bench: 
         assert silent.packet().reason_code == DisconnectReasonCode.KEEP_ALIVE_TIMEOUT
         Raw(server, "delayed", **will("delayed", 1)).close()
         Raw(server, "returns", **will("returned", 3)).close()
-        wait_until(lambda: server.snapshot().connections <= 1, "the proxy has seen the ends")
+        wait_until(lambda: server.counts.connections <= 1, "the proxy has seen the ends")
         returned = Raw(server, "returns")
         first = Raw(server, "same", **will("taken over"))
         Raw(server, "same").send(mqtt5.DisconnectPacket().write())
@@ -224,14 +231,14 @@ def test_tls_and_a_certificate_as_the_user_name(bench: Bench, tmp_path: Path) ->
 def test_many_connections(bench: Bench) -> None:
     with serving(bench.proxy_config()) as server:
         clients = [Raw(server, f"G-{number}") for number in range(CONNECTIONS)]
-        assert server.snapshot().connections == CONNECTIONS
+        assert server.counts.connections == CONNECTIONS
         for client in clients:
             client.send(publish(bench.readings("G"), 1), publish(bench.readings("G"), 2))
         for client in clients:
             assert [client.packet().packet_id, client.packet().packet_id] == [1, 2]
         for client in clients:
             client.close()
-        wait_until(lambda: server.snapshot().connections == 0, "all ends are seen")
+        wait_until(lambda: server.counts.connections == 0, "all ends are seen")
     assert len(bench.found()) == 2 * CONNECTIONS
 
 

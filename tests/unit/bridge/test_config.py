@@ -19,8 +19,8 @@ from paho.mqtt.client import topic_matches_sub
 
 from helpers.bridge import Bridge, BridgeConfig, BridgeError, CommandsConfig, Snapshot, filters
 from helpers.bridge.forward import Forward
-from helpers.bridge.garbage import Seldom
 from helpers.sink.config import producer_settings
+from helpers.sink.run import little_garbage
 from helpers.topics import TopicError, TopicMapping
 
 ROUTE = TopicMapping("generators/{device}/readings", topic="readings", key="{device}")
@@ -262,11 +262,11 @@ def test_reports_that_cannot_be_written_do_not_end_the_bridge(caplog: pytest.Log
 
 
 def test_the_last_of_two_bridges_restores_how_python_collects_garbage() -> None:
-    before, seldom = (gc.get_threshold(), gc.get_freeze_count()), Seldom()
+    before = gc.get_threshold(), gc.get_freeze_count()
     gc.set_threshold(500, *before[0][1:])
     try:
-        with seldom:
-            with seldom:
+        with little_garbage():
+            with little_garbage():
                 assert gc.get_threshold()[0] > 500
                 assert gc.get_freeze_count() > 0
             assert gc.get_threshold()[0] > 500
@@ -279,7 +279,7 @@ def test_what_another_froze_stays_frozen() -> None:
     gc.freeze()
     try:
         frozen = gc.get_freeze_count()
-        with Seldom():
+        with little_garbage():
             pass
         assert gc.get_freeze_count() > frozen // 2, "a few of them have ended since"
     finally:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from helpers.bridge import Counts
 from helpers.cli.bridge import bridge
 from helpers.cli.carry import losses, mqtt_address
 from helpers.lab.services.mqtt import MqttEndpoint
-from helpers.sink import Counts
 
 
 @pytest.mark.parametrize("name", ["missing", "sessions_lost", "broker_dropped", "dropped_qos0", "truncated", "unheard"])

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from dataclasses import fields
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from helpers.bridge import Snapshot
+from helpers.bridge import Counts, Snapshot
 from helpers.cli import metrics
 from helpers.errors import LessonError
-from helpers.sink import Counts
 
 
 def snapshot(**changes: Any) -> Snapshot:
@@ -38,7 +38,7 @@ def test_each_count_is_a_counter_and_what_rises_and_falls_a_gauge() -> None:
         "bridge_state", "bridge_in_flight", "bridge_held_bytes", "bridge_oldest_unacked_seconds", "bridge_stalled"
     }  # fmt: skip
     assert {name for name, each in families.items() if each.type == "counter"} == {
-        f"bridge_{each}" for each in Counts.__slots__
+        f"bridge_{each.name}" for each in fields(Counts)
     }
     values = {sample.name: sample.value for each in families.values() for sample in each.samples}
     assert (values["bridge_acked_total"], values["bridge_held_bytes"], values["bridge_stalled"]) == (7, 1_900, 0)

@@ -219,6 +219,16 @@ def test_subscribe_is_refused_and_the_connection_goes_on() -> None:
     assert transport.written.endswith(b"\x90\x03\x00\x09\x80")
 
 
+def test_unsubscribe_is_answered_that_there_was_no_subscription() -> None:
+    _, transport = Place().client(connect(), mqtt5.UnsubscribePacket(9, ["a/#", "b"]).write(), b"\xc0\x00")
+    _, unsuback, pong = answers(transport.written)
+    assert unsuback.packet_id == 9
+    assert unsuback.reason_codes == [mqtt5.UnsubAckReasonCode.NO_SUBSCRIPTION_EXISTED] * 2
+    assert isinstance(pong, mqtt5.PingRespPacket)
+    _, transport = Place().client(CONNECT_FOUR, b"\xa2\x05\x00\x09\x00\x01a")
+    assert transport.written.endswith(b"\xb0\x02\x00\x09"), "3.1.1 has no code for it"
+
+
 def test_retain_becomes_a_header() -> None:
     place = Place()
     place.client(connect(), publish(1, retain=True), publish(2))
@@ -229,15 +239,21 @@ def test_keep_alive_and_the_deadline_for_connect() -> None:
     place = Place(connect_timeout=5)
     alive, transport = place.client(connect(keep_alive=10))
     late, never = place.client()
-    for place.clock in (4.0, 8.0, 12.0):
+    slow, unfinished = place.client()
+    for place.clock, byte in zip((4.0, 8.0, 12.0), connect()[:3], strict=True):
         alive.data_received(b"\xc0\x00")
-        late.look()
-        alive.look()
-    assert transport.open
-    assert not never.open
+        slow.data_received(bytes([byte]))
+        for client in (late, slow, alive):
+            client.look()
+    assert (transport.open, never.open, unfinished.open) == (True, False, False)
     place.clock = 28.0
     alive.look()
     assert reason(transport) == DisconnectReasonCode.KEEP_ALIVE_TIMEOUT
+    just_in_time, transport = place.client()
+    place.clock += 4.0
+    just_in_time.data_received(connect(keep_alive=2))
+    just_in_time.look()
+    assert transport.open, "keep-alive begins with CONNECT"
 
 
 WILL = mqtt5.Will("g/1/gone", payload=b"bye")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +84,11 @@ def test_no_name_opens_the_topics_of_another(user: str, client_id: str) -> None:
 def test_what_contradicts_is_refused(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(LessonError, match=says):
         config(**changes)
+
+
+def test_a_shared_port_needs_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert config(reuse_port=True).reuse_port
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(BridgeError, match="Only Linux"):
+        config(reuse_port=True)

@@ -17,6 +17,7 @@ FIVES = [
     mqtt5.PublishPacket("g/1/r", b"x" * 300, qos=QoS.AT_LEAST_ONCE, packet_id=7, user_properties=[("a", "b")]).write(),
     mqtt5.PublishPacket("g/1/r", b"", retain=True).write(),
     mqtt5.SubscribePacket(1, [mqtt5.TopicFilter("a/#")]).write(),
+    mqtt5.UnsubscribePacket(2, ["a/#"]).write(),
     mqtt5.PingReqPacket().write(),
     mqtt5.DisconnectPacket().write(),
 ]

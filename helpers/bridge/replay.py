@@ -11,12 +11,9 @@ import mqtt5
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from helpers.errors import BridgeError
+from helpers.sink import Counts, InFlight, Sink, SinkConfig
 from helpers.sink.cluster import raise_if_refused
-from helpers.sink.config import SinkConfig
-from helpers.sink.counts import Counts
-from helpers.sink.inflight import InFlight
 from helpers.sink.records import Moment
-from helpers.sink.sink import Sink
 
 _BATCH, _TRIES, _SLICE, _ANSWERED_WITHIN = 1_000, 100, 0.1, 30.0
 _KNOWN = 6  # the last headers of a dead letter, and of one that was cut to fit not the last

@@ -9,8 +9,8 @@ from confluent_kafka import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.bridge.replay import original
 from helpers.sink import Sink, records
-from helpers.sink.replay import original
 
 TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=20)
 NAMES = ["seq", "mqtt.topic", "mqtt.qos", "dead-letter.reason", "dead-letter.truncated", "mqtt.received"]
