@@ -96,7 +96,7 @@ def _forward(**options: Any) -> None:  # noqa: ANN401
         **sink_settings(here, options),
         **options,
     )
-    carry(config, f"{', '.join(config.filters)} → {', '.join(config.kafka_topics)}", **running)
+    carry("bridge", config, f"{', '.join(config.filters)} → {', '.join(config.kafka_topics)}", **running)
 
 
 @bridge.command(short_help="Send dead letters again.")
@@ -150,7 +150,7 @@ def back(  # noqa: PLR0913 - each is an option
         **options,
     )
     title = f"{config.route.topic} → {config.route.pattern}"
-    carry(config, title, make_topics=make_topics, as_json=as_json, metrics=metrics)
+    carry("bridge", config, title, make_topics=make_topics, as_json=as_json, metrics=metrics)
 
 
 def sink_settings(here: lab.Here, options: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What both directions of ``lab bridge`` share: some options, running with one live line, and the ledger at the end."""
+"""What ``lab bridge`` and ``lab proxy`` share: some options, running with one live line, and the ledger at the end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import reduce
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,22 +29,19 @@ Command = Callable[..., None]
 
 def add_options(*each: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """Return one decorator that adds several options."""
-
-    def add(command: Command) -> Command:
-        for option in reversed(each):
-            command = option(command)
-        return command
-
-    return add
+    return lambda command: reduce(lambda made, option: option(made), reversed(each), command)
 
 
-both_ways = add_options(
+foreground = add_options(
     click.option("--make-topics", is_flag=True, help=f"Make missing Kafka topics, with {_PARTITIONS} partitions."),
     click.option("--json", "as_json", is_flag=True, help="Print only the ledger, as one JSON object at the end."),
     click.option("--metrics", type=click.IntRange(0, 65_535), metavar="PORT",
                  help="Serve /metrics for Prometheus and /health on 127.0.0.1; 0 takes a free port and says which."),
     click.option("--stall-after", default=30.0, show_default=True,
-                 help="After how many seconds without progress the bridge is stalled."),
+                 help="After how many seconds without progress it is stalled, and not healthy."),
+)  # fmt: skip
+both_ways = add_options(
+    foreground,
     click.option("--tls", is_flag=True, help="Reach the MQTT broker over TLS."),
     click.option("--ca-certs", type=_FILE, help="PEM file of the authorities to trust.  [default: the system's]"),
     click.option("--cert", "certfile", type=_FILE, help="PEM file with the bridge's own certificate."),
@@ -58,10 +57,9 @@ def mqtt_address(mqtt: MqttEndpoint, options: dict[str, Any]) -> MqttEndpoint:
 
 
 def carry(  # noqa: PLR0913 - three are options
-    config: Any, title: str, *, make_topics: bool, as_json: bool, metrics: int | None = None, run: Any = None,  # noqa: ANN401
+    program: str, config: Any, title: str, *, make_topics: bool, as_json: bool, metrics: int | None,  # noqa: ANN401
 ) -> None:  # fmt: skip
-    """``run`` a bridge in the foreground; raise ``LessonError`` if messages may be missing afterwards."""
-    from helpers.bridge import run as run_bridge
+    """Run a ``program`` (bridge, proxy) in the foreground; raise ``LessonError`` if messages may be missing then."""
     from helpers.cli.metrics import Metrics
     from helpers.cli.topics import make_topics as create
 
@@ -78,11 +76,11 @@ def carry(  # noqa: PLR0913 - three are options
 
     with contextlib.ExitStack() as stack:
         if metrics is not None:
-            server = stack.enter_context(Metrics(metrics))
+            server = stack.enter_context(Metrics(metrics, program))
             shows.insert(0, server.update)
-            click.echo(f"{server.url}/metrics and {server.url}/health say how the bridge does.", err=True)
+            click.echo(f"{server.url}/metrics and {server.url}/health say how the {program} does.", err=True)
         click.echo(f"{title}. Ctrl-C drains and ends.", err=True)
-        ledger = (run or run_bridge)(config, on_snapshot=show)
+        ledger = import_module(f"helpers.{program}").run(config, on_snapshot=show)
     if as_json:
         click.echo(json.dumps(ledger.as_dict()))
     else:

@@ -1,4 +1,4 @@
-"""``lab bridge --metrics PORT``: how the bridge does, for Prometheus and for what watches over programs."""
+"""``--metrics PORT``: how a bridge or a proxy does, for Prometheus and for what watches over programs."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ from helpers.errors import LessonError
 if TYPE_CHECKING:
     from helpers.sink import Snapshot
 
-# A bridge shows itself every second, and connecting takes ten seconds at most: after this time it hangs.
+# It shows itself every second, and connecting takes ten seconds at most: after this time it hangs.
 _SILENT = 30.0
 _UNITS = {"held": "held_bytes", "oldest_unacked": "oldest_unacked_seconds"}
-_GAUGES = {"in_flight", "held", "oldest_unacked", "stalled"}
+_GAUGES = {"connections", "in_flight", "held", "oldest_unacked", "stalled"}
 
 
 class Metrics(ThreadingTCPServer):
     """Serves the latest snapshot inside its block, on this machine only: ``/metrics``, and ``/health`` (200 or 503).
 
-    ``port`` 0 takes a free one. ``url`` is the address. Raises ``LessonError`` if the port is taken.
+    ``port`` 0 takes a free one. ``program`` begins the names of the metrics. ``url`` is the address. Raises
+    ``LessonError`` if the port is taken.
     """
 
     daemon_threads = True
     allow_reuse_address = sys.platform != "win32"  # there it would share the port with another program
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, program: str) -> None:
         try:
             super().__init__(("127.0.0.1", port), _Answer)
         except OSError as error:
             raise LessonError(f"Port {port} cannot be used for metrics: {error}", remedy="Choose another.") from error
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.program = program
         self.snapshot: Snapshot | None = None
-        self._updated_at = 0.0
+        self.updated_at = 0.0
 
     def __enter__(self) -> Self:
         threading.Thread(target=self.serve_forever, name="metrics", daemon=True).start()
@@ -51,11 +53,7 @@ class Metrics(ThreadingTCPServer):
 
     def update(self, snapshot: Snapshot) -> None:
         """Take the present snapshot."""
-        self.snapshot, self._updated_at = snapshot, time.monotonic()
-
-    def hangs(self) -> bool:
-        """Return whether the bridge has not shown itself for too long."""
-        return time.monotonic() - self._updated_at > _SILENT
+        self.snapshot, self.updated_at = snapshot, time.monotonic()
 
 
 class _Answer(BaseHTTPRequestHandler):
@@ -70,11 +68,11 @@ class _Answer(BaseHTTPRequestHandler):
         if self.path not in {"/metrics", "/health"}:
             status, text = 404, "Here are /metrics and /health.\n"
         elif snapshot is None:
-            status, text = 503, "The bridge has not started yet.\n"
+            status, text = 503, f"The {metrics.program} has not started yet.\n"
         elif self.path == "/metrics":
-            text = exposition(snapshot)
+            text = exposition(snapshot, metrics.program)
         else:
-            status = 503 if snapshot.stalled or metrics.hangs() else 200
+            status = 503 if snapshot.stalled or time.monotonic() - metrics.updated_at > _SILENT else 200
             text = f"{snapshot.line()}\n"
         body = text.encode()
         self.send_response(status)
@@ -84,16 +82,16 @@ class _Answer(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:  # noqa: ANN401 - as in the base class
-        """Print nothing: the terminal belongs to the bridge's line."""
+        """Print nothing: the terminal belongs to the live line."""
 
 
-def exposition(snapshot: Snapshot) -> str:
+def exposition(snapshot: Snapshot, program: str) -> str:
     """Return a snapshot in Prometheus' text format: counts as counters, what rises and falls as gauges."""
     row = snapshot.as_dict()
-    lines = ["# TYPE bridge_state gauge", f'bridge_state{{state="{row.pop("state")}"}} 1']
+    lines = [f"# TYPE {program}_state gauge", f'{program}_state{{state="{row.pop("state")}"}} 1']
     del row["last_error"]
     for name, value in row.items():
         kind = "gauge" if name in _GAUGES else "counter"
-        full = f"bridge_{_UNITS.get(name, name)}" + ("_total" if kind == "counter" else "")
+        full = f"{program}_{_UNITS.get(name, name)}" + ("_total" if kind == "counter" else "")
         lines += [f"# TYPE {full} {kind}", f"{full} {float(value)}"]
     return "\n".join(lines) + "\n"

@@ -8,7 +8,7 @@ import click
 
 from helpers import lab
 from helpers.cli.bridge import kafka_side, sink_settings
-from helpers.cli.carry import _FILE, carry
+from helpers.cli.carry import _FILE, carry, foreground
 
 
 @click.command(short_help="Let MQTT clients publish straight to Kafka.")
@@ -20,17 +20,21 @@ from helpers.cli.carry import _FILE, carry
 @click.option("--cert", "certfile", type=_FILE, help="PEM file with the proxy's certificate: listen with TLS.")
 @click.option("--cert-key", "keyfile", type=_FILE, help="PEM file with its key.")
 @click.option("--client-ca", type=_FILE, help="PEM file: clients need its certificate, with their user as common name.")
-@click.option("--make-topics", is_flag=True, help="Make missing Kafka topics.")
-@click.option("--json", "as_json", is_flag=True, help="Print only the ledger, as one JSON object at the end.")
-def proxy(*, make_topics: bool, as_json: bool, allow: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
+@click.option("--reuse-port", is_flag=True, help="Share the port with other proxies that have this option (Linux).")
+@foreground
+def proxy(*, allow: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
     """Let MQTT clients publish straight to Kafka, at least once, until Ctrl-C or SIGTERM.
 
     No MQTT broker is in between: clients of MQTT 5 and 3.1.1 connect to this address, publish, and cannot subscribe. A
     message is acknowledged only when Kafka has stored it. The last line is the ledger. Exits with 1 if messages may be
     missing, and says which.
+
+    A second client with the same client id takes over from the first. With --reuse-port Linux spreads the connections
+    over several processes, and that holds within each one only.
     """
-    from helpers.proxy import ProxyConfig, run
+    from helpers.proxy import ProxyConfig
 
     here = lab.connect()
+    running = {name: options.pop(name) for name in ("make_topics", "as_json", "metrics")}
     config = ProxyConfig(**sink_settings(here, options), allow=tuple(f"{here.ns}{each}" for each in allow), **options)
-    carry(config, f"Port {config.port} → {config.routes[0].topic}", make_topics=make_topics, as_json=as_json, run=run)
+    carry("proxy", config, f"Port {config.port} → {config.routes[0].topic}", **running)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import sys
+import urllib.request
 from types import SimpleNamespace
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.integration.bridge.support import Devices
 from tests.integration.bridge.test_command_line import Command
@@ -35,10 +38,13 @@ def test_a_proxy_is_killed_and_another_one_drains(bench: Bench, env: dict[str, s
         devices = Devices(address, f"{bench.name}-x")
         devices.publish(5_000)
         proxy.end(signal.SIGKILL)
-    with Command(env, *arguments, "--json") as proxy:
+    with Command(env, *arguments, "--json", "--metrics", "0") as proxy:
         devices.settle()
         devices.publish(100)
         devices.settle()
+        (url,) = re.findall(r"http://\S+/metrics", proxy.said)
+        wait_until(lambda: metrics(url)["proxy_acked_total"] >= 100, "the count of what is acknowledged grows")
+        assert metrics(url)["proxy_connections"] == 1
         devices.close()
         assert proxy.end(signal.SIGTERM) == 0, proxy.said
     (line,) = [line for line in proxy.said.splitlines() if line.startswith("{")]
@@ -47,6 +53,13 @@ def test_a_proxy_is_killed_and_another_one_drains(bench: Bench, env: dict[str, s
     # A device that lost its connection in between sent some again: these were received twice and acknowledged once.
     assert ledger["received"] >= ledger["acked"] >= 100
     assert bench.result(devices).missing == []
+
+
+def metrics(url: str) -> dict[str, float]:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=30) as answer:
+        families = text_string_to_metric_families(answer.read().decode())
+    return {sample.name: sample.value for each in families for sample in each.samples}
 
 
 def test_a_proxy_without_its_topics_says_what_to_do(env: dict[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -240,6 +241,22 @@ def test_many_connections(bench: Bench) -> None:
             client.close()
         wait_until(lambda: server.counts.connections == 0, "all ends are seen")
     assert len(bench.found()) == 2 * CONNECTIONS
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="by design: only Linux spreads connections over a shared port")
+def test_two_proxies_share_a_port(bench: Bench) -> None:
+    with serving(bench.proxy_config(reuse_port=True)) as one:
+        with serving(bench.proxy_config(reuse_port=True, port=one.port)) as other:
+            clients = [Raw(one, f"G-{number}") for number in range(64)]
+            for client in clients:
+                client.send(publish(bench.readings("G")))
+            for client in clients:
+                assert isinstance(client.packet(), mqtt5.PubAckPacket)
+                client.close()
+        connects = one.counts.connects, other.counts.connects
+    assert min(connects) > 0, "each connection goes to either by its own port number"
+    assert sum(connects) == 64
+    assert len(bench.found()) == 64
 
 
 def test_hostile_connections_leave_the_others_alone(bench: Bench) -> None:

@@ -33,7 +33,7 @@ def get(url: str) -> tuple[int, str]:
 
 
 def test_each_count_is_a_counter_and_what_rises_and_falls_a_gauge() -> None:
-    families = {each.name: each for each in text_string_to_metric_families(metrics.exposition(snapshot()))}
+    families = {each.name: each for each in text_string_to_metric_families(metrics.exposition(snapshot(), "bridge"))}
     assert {name for name, each in families.items() if each.type == "gauge"} == {
         "bridge_state", "bridge_in_flight", "bridge_held_bytes", "bridge_oldest_unacked_seconds", "bridge_stalled"
     }  # fmt: skip
@@ -46,7 +46,7 @@ def test_each_count_is_a_counter_and_what_rises_and_falls_a_gauge() -> None:
 
 
 def test_a_bridge_is_healthy_that_shows_itself_and_does_not_stall(monkeypatch: pytest.MonkeyPatch) -> None:
-    with metrics.Metrics(0) as server:
+    with metrics.Metrics(0, "bridge") as server:
         assert [get(server.url + path)[0] for path in ("/metrics", "/health", "/")] == [503, 503, 404]
         server.update(snapshot())
         assert [get(server.url + path)[0] for path in ("/metrics", "/health")] == [200, 200]
@@ -57,4 +57,4 @@ def test_a_bridge_is_healthy_that_shows_itself_and_does_not_stall(monkeypatch: p
         monkeypatch.setattr(metrics, "_SILENT", -1.0)
         assert get(f"{server.url}/health")[0] == 503
         with pytest.raises(LessonError, match="cannot be used"):
-            metrics.Metrics(server.server_address[1])
+            metrics.Metrics(server.server_address[1], "bridge")
