@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from helpers.bridge.filters import covers, overlap, widest
 from helpers.errors import BridgeError
-from helpers.sink.config import SinkConfig, check
+from helpers.sink.config import SinkConfig, check, tls_context
 from helpers.sink.records import shorten
 from helpers.topics import TopicMapping, check_kafka_topic, check_mqtt_filter, refuse_collisions, split_share
 
@@ -39,20 +39,14 @@ class MqttAddress(Protocol):
     def tls(self) -> dict[str, Any] | None: ...  # noqa: D102  the class says it
 
 
-def tls_context(tls: dict[str, Any]) -> ssl.SSLContext:
+def client_context(tls: dict[str, Any]) -> ssl.SSLContext:
     """Return the context for these settings; certificates and host names are always verified."""
-    if unknown := tls.keys() - {"ca_certs", "certfile", "keyfile", "keyfile_password"}:
+    names = ("ca_certs", "certfile", "keyfile", "keyfile_password")
+    if unknown := tls.keys() - {*names}:
         raise BridgeError(
             f"Unknown TLS setting: {', '.join(sorted(unknown))}.", remedy="give ca_certs, certfile, keyfile only"
         )
-    try:
-        context = ssl.create_default_context(cafile=tls.get("ca_certs"))
-        if tls.get("certfile"):
-            context.load_cert_chain(tls["certfile"], tls.get("keyfile"), tls.get("keyfile_password"))
-    except OSError as error:
-        files = ", ".join(str(tls[name]) for name in ("ca_certs", "certfile", "keyfile") if tls.get(name))
-        raise BridgeError(f"TLS cannot use {files}: {error}", remedy="give the paths of PEM files") from error
-    return context
+    return tls_context(ssl.Purpose.SERVER_AUTH, *map(tls.get, names))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +66,7 @@ class MqttSide:
              f"give keep_alive in seconds, from 1 to {_LONGEST}"),
         ])  # fmt: skip
         if self.mqtt.tls is not None:
-            tls_context(self.mqtt.tls)
+            client_context(self.mqtt.tls)
 
 
 @dataclass(frozen=True, kw_only=True)

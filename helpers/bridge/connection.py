@@ -13,7 +13,7 @@ from typing import Self
 import mqtt5
 from mqtt5 import ConnAckReasonCode, DisconnectReasonCode
 
-from helpers.bridge.config import BridgeConfig, CommandsConfig, MqttAddress, tls_context
+from helpers.bridge.config import BridgeConfig, CommandsConfig, MqttAddress, client_context
 from helpers.bridge.reader import Reader
 from helpers.errors import BridgeError
 
@@ -64,7 +64,7 @@ class Connection:
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if address.tls is not None:
-                context = tls_context(address.tls)
+                context = client_context(address.tls)
                 self._socket = context.wrap_socket(self._socket, server_hostname=address.host)
             # TLS may hold decrypted bytes that the selector does not see.
             self._hidden: Callable[[], int] = getattr(self._socket, "pending", int)

@@ -6,9 +6,8 @@ import ssl
 import sys
 from dataclasses import dataclass
 
-from helpers.errors import BridgeError
 from helpers.proxy.access import mapping, read_users
-from helpers.sink.config import SinkConfig, check
+from helpers.sink.config import SinkConfig, check, tls_context
 
 _WINDOWS = range(1, 65_536)
 # The smallest limit with room for a CONNECT, and the largest packet that its four bytes of length allow.
@@ -77,11 +76,6 @@ class ProxyConfig(SinkConfig):
         """Return the context to listen with; ``None`` without TLS."""
         if self.certfile is None:
             return None
-        try:
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=self.client_ca)
-            context.load_cert_chain(self.certfile, self.keyfile)
-        except OSError as error:
-            files = ", ".join(filter(None, (self.certfile, self.keyfile, self.client_ca)))
-            raise BridgeError(f"TLS cannot use {files}: {error}", remedy="give the paths of PEM files") from error
+        context = tls_context(ssl.Purpose.CLIENT_AUTH, self.client_ca, self.certfile, self.keyfile)
         context.verify_mode = ssl.CERT_REQUIRED if self.client_ca else ssl.CERT_NONE
         return context

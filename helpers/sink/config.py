@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -73,6 +74,18 @@ def check(contradictions: Iterable[tuple[bool, str, str]]) -> None:
     for wrong, cause, remedy in contradictions:
         if wrong:
             raise BridgeError(cause, remedy=remedy)
+
+
+def tls_context(purpose: ssl.Purpose, cafile: str | None, certfile: str | None, *key: str | None) -> ssl.SSLContext:
+    """Return a context with these PEM files, ``key`` with its password; ``BridgeError`` if they cannot be used."""
+    try:
+        context = ssl.create_default_context(purpose, cafile=cafile)
+        if certfile:
+            context.load_cert_chain(certfile, *key)
+    except OSError as error:
+        files = ", ".join(filter(None, (cafile, certfile, *key[:1])))
+        raise BridgeError(f"TLS cannot use {files}: {error}", remedy="give the paths of PEM files") from error
+    return context
 
 
 def producer_settings(kafka: dict[str, Any]) -> dict[str, Any]:

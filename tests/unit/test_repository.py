@@ -58,12 +58,12 @@ BUDGETS = {
     "lab": 1820 + 66 + 60 + 35 + 15,
     "lab/shared": 330 - 60 - 35,  # its file format, its settings and its gate are the lab's
     "lab/scratch": 550 - 15,  # what makes scratch brokers start fast is the lab's
-    "sink": 600 + 45,  # what a bridge and a proxy share as programs moved here, with its lines
-    "bridge": 1100 - 45,
+    "sink": 600 + 54,  # what a bridge and a proxy share as programs moved here, with its lines
+    "bridge": 1100 - 54,
     "checks": 1750 + 50 + 140,  # lesson 09 became two; 140 for each lesson from 11 on
     "ledger": 150,
     "worker.py": 90,
-    "proxy": 550 + 88,  # packets of two versions, listening, users and TLS: what a server needs and a client does not
+    "proxy": 550 + 82,  # packets of two versions, listening, users and TLS: what a server needs and a client does not
     "cli": 800,
 }
 
