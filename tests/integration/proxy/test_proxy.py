@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import mqtt5
 import paho.mqtt.client as mqtt
+import psutil
 import pytest
 import trustme
 from mqtt5 import DisconnectReasonCode
@@ -23,6 +25,7 @@ from tests.integration.proxy.support import Bench, Raw, publish, serving
 from tests.waiting import wait_until
 
 CONNECTIONS = 1_000
+AWAY = 150.0  # seconds
 ANA = (
     "ana:$7$101$VnA/aUxvO9TZfDO9$"
     "SrTfqXq4jL5+RjGeNw9bKfxdNWMtE/d8N/hEzoNMyi3Xk6oJgrmFH2JscKoviErD+v+u8t++RV5n9wdHf4CVTQ=="  # secret
@@ -132,6 +135,35 @@ def test_kafka_away_no_puback_and_all_of_them_afterwards(bench: Bench, how: str)
     result = bench.result(devices)
     assert (result.missing, result.duplicates, result.out_of_order) == ([], 0, [])
     assert server.snapshot().counts.broken == 0
+
+
+@pytest.mark.weekly
+@pytest.mark.timeout(900)  # Kafka is away for most of it
+def test_kafka_away_for_minutes_no_puback_and_all_of_them_afterwards(bench: Bench) -> None:
+    def megabytes() -> float:
+        return psutil.Process().memory_info().rss / 1e6
+
+    numbers = [*range(1, 101)]
+    with serving(bench.proxy_config(receive_maximum=len(numbers))) as server:
+        clients = {f"G-{number}": Raw(server, f"G-{number}", keep_alive=30) for number in range(50)}
+        bench.kafka.stop()
+        for name, client in clients.items():
+            client.send(*(publish(bench.readings(name), number) for number in numbers))
+        wait_until(lambda: server.counts.received == len(clients) * len(numbers), "the proxy has all of them")
+        before, held, ends = megabytes(), server.snapshot().held, time.monotonic() + AWAY
+        while time.monotonic() < ends:
+            for client in clients.values():
+                client.send(b"\xc0\x00")
+                assert isinstance(client.packet(), mqtt5.PingRespPacket), "no PUBACK, and the connection is up"
+            time.sleep(2)
+        assert (server.snapshot().held, server.counts.acked) == (held, 0)
+        assert megabytes() < before + 50
+        bench.kafka.start()
+        for client in clients.values():
+            assert [client.packet().packet_id for _ in numbers] == numbers
+            client.close()
+    assert server.counts.broken == 0
+    assert len(bench.found()) == len(clients) * len(numbers)
 
 
 def test_held_bytes_are_bounded_while_kafka_is_frozen(bench: Bench) -> None:
