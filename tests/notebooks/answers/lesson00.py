@@ -7,6 +7,7 @@ BEGIN_2 = """
 topic = f"{here.ns}hello-me"
 while topic in admin.list_topics(timeout=15).topics:
     admin.delete_topics([topic])[topic].exception(timeout=15)
+producer = Producer({**here.kafka})
 """
 MAKE = "admin.create_topics([NewTopic(topic, num_partitions=1)])[topic].result(timeout=15)\n"
 PUBLISH = 'client.publish(topic, "Hello from me", qos=1)'
