@@ -25,6 +25,7 @@ def sequence(packets: Iterable[Packet], *, left: str, right: str = "", title: st
     figure = DescribedFigure()
     for lost, colour in ((False, _BLUE), (True, _RED)):
         arrows = [(row, *_ends(each, left)) for row, each in enumerate(drawn) if each.lost == lost]
+        heads = ["x" if lost else f"triangle-{'right' if begin < end else 'left'}" for _, begin, end in arrows]
         tips = [begin + 0.38 * (end - begin) if lost else end for _, begin, end in arrows]
         figure.add_scatter(
             x=[at for (_, begin, _), tip in zip(arrows, tips, strict=True) for at in (begin, tip, None)],
@@ -37,13 +38,7 @@ def sequence(packets: Iterable[Packet], *, left: str, right: str = "", title: st
             x=tips,
             y=[row for row, _, _ in arrows],
             mode="markers",
-            marker={
-                "symbol": [
-                    "x" if lost else f"triangle-{'right' if begin < end else 'left'}" for _, begin, end in arrows
-                ],
-                "size": 10,
-                "color": colour,
-            },
+            marker={"symbol": heads, "size": 10, "color": colour},
             hoverinfo="skip",
         )
     figure.add_scatter(

@@ -11,7 +11,7 @@ from typing import Any
 import ipywidgets as widgets
 import plotly.graph_objects as go
 from IPython.display import display
-from traitlets import Bool, Float, HasTraits, Int, Unicode
+from traitlets import Bool, Float, HasTraits, Int
 
 from helpers.errors import LessonError
 from helpers.figures.style import PALETTE, TEMPLATE, LiveFigure
@@ -29,14 +29,11 @@ class Lines(HasTraits):
     ``x`` and ``y`` are what plotly draws: numbers, times. ``changes`` counts the changes; views observe it.
     """
 
-    title = Unicode()
-    x_label = Unicode()
-    y_label = Unicode()
-    last = Int(300)
     changes = Int(0)
 
     def __init__(self, *, title: str = "", x_label: str = "", y_label: str = "", last: int = 300) -> None:
-        super().__init__(title=title, x_label=x_label, y_label=y_label, last=last)
+        super().__init__()
+        self.title, self.x_label, self.y_label, self.last = title, x_label, y_label, last
         self._points: dict[str, deque[tuple[Any, Any]]] = {}
 
     def add(self, name: str, x: object, y: object) -> None:
@@ -62,18 +59,8 @@ class Lines(HasTraits):
 
 def figure(lines: Lines) -> LiveFigure:
     """Return a widget that draws ``lines`` and follows their changes."""
-    view = LiveFigure(
-        go.Figure(
-            layout={
-                "template": TEMPLATE,
-                "title": {"text": lines.title},
-                "xaxis": {"title": {"text": lines.x_label}},
-                "yaxis": {"title": {"text": lines.y_label}},
-                "height": 360,
-                "showlegend": True,
-            }
-        )
-    )
+    empty = go.Figure().update_layout(template=TEMPLATE, height=360, showlegend=True, title_text=lines.title)
+    view = LiveFigure(empty.update_layout(xaxis_title_text=lines.x_label, yaxis_title_text=lines.y_label))
 
     def draw(_change: object = None) -> None:
         points = lines.points()

@@ -26,6 +26,7 @@ SOLUTION = re.compile(
     r"\A<details>\s*<summary>Solution</summary>\n\n(?P<before>.*?)```python\n(?P<code>.*?)```\n(?P<after>.*?)\n</details>\s*\Z",
     re.DOTALL,
 )
+PREDICTION = re.compile(r'^prediction = Prediction\(\s*"(?P<name>[a-z0-9-]+)",', re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)(?:\s+\"[^\"]*\")?\)")
 # The core path ends where exercises, or what may be skipped, begin.
 CORE_ENDS = re.compile(r"^## (Exercises?|Go further|Recap)\b", re.MULTILINE)
@@ -222,6 +223,13 @@ def tag_order(lesson: Lesson) -> Iterator[str]:
         yield "nothing to predict before it is run"
 
 
+def predictions(lesson: Lesson) -> Iterator[str]:
+    """A cell tagged ``predict`` shows buttons; its name tells this prediction from all others."""
+    for cell in lesson.cells:
+        if "predict" in tags(cell) and not (PREDICTION.search(cell.source) and cell.source.endswith("\nprediction")):
+            yield f'cell {cell.id!r} is not `prediction = Prediction("NAME", "one", "two")`, and then `prediction`'
+
+
 def _followed(kinds: list[str], cells: list[Any], run: list[str], types: dict[str, str]) -> Iterator[str]:
     for place, kind in enumerate(kinds):
         if kind not in run:
@@ -415,6 +423,7 @@ RULES: list[Callable[[Lesson], Iterator[str]]] = [
     needs,
     closing,
     tag_order,
+    predictions,
     solutions,
     links,
     imports,

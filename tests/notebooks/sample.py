@@ -33,6 +33,12 @@ One sentence.
 | [01 · Emergency generators](01_emergency_generators.ipynb) | helpful |
 """
 
+PREDICT = """\
+from helpers.figures import Prediction
+
+prediction = Prediction("sample", "one", "two")
+prediction"""
+
 SOLUTION = """\
 <details><summary>Solution</summary>
 
@@ -74,7 +80,7 @@ def notebook() -> Any:
                 "from pathlib import Path\n\nfrom helpers.checks.result import done, not_yet",
                 id="connect",
             ),
-            new_code_cell('prediction = None  # "a" or "b"', id="predict-one", metadata={"tags": ["predict"]}),
+            new_code_cell(PREDICT, id="predict-one", metadata={"tags": ["predict"]}),
             new_code_cell('print("It is a.")', id="reveal-one", metadata={"tags": ["reveal"]}),
             new_markdown_cell("## Exercises", id="exercises"),
             *(cell for number in "12" for cell in _exercise(number)),

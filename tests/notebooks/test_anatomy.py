@@ -90,6 +90,8 @@ SPOILT: list[tuple[Any, Callable[[Any], None]]] = [
     (anatomy.tag_order, swapped),
     (anatomy.tag_order, one_exercise),
     (anatomy.tag_order, lambda notebook: cell(notebook, "predict-one").metadata.clear()),
+    (anatomy.predictions, replace("predict-one", "\nprediction", "\nprint(prediction)")),
+    (anatomy.predictions, replace("predict-one", 'Prediction("sample", "one", "two")', 'None  # "one" or "two"')),
     (anatomy.solutions, replace("solution-1", "\n\n</details>", "\n</details>")),
     (anatomy.solutions, replace("solution-1", "```python", "```py")),
     (anatomy.imports, append("import requests_toolbelt")),

@@ -1,0 +1,60 @@
+"""A prediction in a browser: chosen by keyboard, named for screen readers, and still there on a page loaded again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nbformat.v4
+import pytest
+
+from tests.browser.conftest import Jupyter, Visit
+from tests.browser.lab_page import LessonPage
+from tests.browser.test_dashboard import turn
+from tests.notebooks.anatomy import KERNELSPEC, Lesson
+
+pytestmark = pytest.mark.timeout(300)
+
+PREDICT = """
+from helpers.figures import Prediction
+
+prediction = Prediction("browser", "both readers", "only the reader of Kafka", "neither")
+prediction
+"""
+
+
+@pytest.fixture
+def notebook(artifacts: Path, unique: Callable[[str], str]) -> Iterator[Lesson]:
+    """A notebook that asks for a prediction, which needs no broker."""
+    made = nbformat.v4.new_notebook(metadata={"kernelspec": KERNELSPEC})
+    sources = {"predict": PREDICT, "reveal": 'print("chosen:", prediction or "none yet")'}
+    made.cells = [nbformat.v4.new_code_cell(source, id=name) for name, source in sources.items()]
+    path = artifacts / f"{unique('prediction')}.ipynb"
+    path.write_text(nbformat.v4.writes(made), encoding="utf-8")
+    yield Lesson.read(path)
+    path.unlink()
+
+
+def test_a_prediction_is_chosen_by_keyboard_and_outlives_the_page(
+    visit: Visit, jupyter: Jupyter, notebook: Lesson, artifacts: Path
+) -> None:
+    page = LessonPage(visit, jupyter, notebook)
+    page.run_all()
+    page.cell("reveal").get_by_text("chosen: none yet").wait_for()
+
+    group = page.cell("predict").get_by_role("radiogroup", name="Your prediction")
+    group.get_by_role("radio", name="a: both readers").focus()
+    visit.page.keyboard.press("Space")
+    visit.page.keyboard.press("ArrowRight")
+    chosen = group.get_by_role("radio", name="b: only the reader of Kafka", checked=True)
+    chosen.wait_for()
+
+    page.reload()
+    chosen.wait_for()
+    page.run_all()
+    page.cell("reveal").get_by_text("chosen: b (only the reader of Kafka)").wait_for()
+    chosen.wait_for()
+    for theme in ("Dark", "Light"):
+        turn(visit.page, theme)
+        visit.page.screenshot(path=str(artifacts / f"prediction-{theme}.png"))
+    assert page.errors() == []
