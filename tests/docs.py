@@ -134,6 +134,7 @@ TESTED = {
     "uv run python -m tools.pages site": "tests/browser/test_pages.py",
     "uv run python -m tools.links": _UNIT,
     "uv run pytest tests/notebooks/test_hygiene.py -k NN": RUN,
+    'uv run python -m tools.new_lesson 12 "Locks and keys"': "tests/unit/test_new_lesson.py",
     "uv run python -m tools.tidy notebooks/NN_topic.ipynb": RUN,
 }
 
