@@ -4,16 +4,16 @@ from helpers.figures import charts, dashboard, live
 from helpers.figures.diagrams import partitions, sequence
 from helpers.figures.fates import fates
 from helpers.figures.prediction import Prediction
-from helpers.figures.style import PALETTE, TEMPLATE, DescribedFigure, LiveFigure
+from helpers.figures.style import PALETTE, TEMPLATE, LiveFigure, described
 
 __all__ = [
     "PALETTE",
     "TEMPLATE",
-    "DescribedFigure",
     "LiveFigure",
     "Prediction",
     "charts",
     "dashboard",
+    "described",
     "fates",
     "live",
     "partitions",

@@ -118,11 +118,6 @@ def partitions(records: Iterable[tuple[int, int, str, object]], *, title: str = 
         showlegend=True,
         barmode="overlay",
         height=150 + 45 * count,
-        xaxis={"title": {"text": "offset"}, "dtick": 5, "showgrid": False},
-        yaxis={
-            "title": {"text": "partition"},
-            "tickvals": list(range(count)),
-            "range": [count - 0.4, -0.6],
-            "showgrid": False,
-        },
+        xaxis={"title": "offset", "dtick": 5, "showgrid": False},
+        yaxis={"title": "partition", "tickvals": [*range(count)], "range": [count - 0.4, -0.6], "showgrid": False},
     )

@@ -41,11 +41,19 @@ _FOR_SCREEN_READERS = "position:absolute;width:1px;height:1px;overflow:hidden;cl
 class DescribedFigure(go.Figure):  # type: ignore[misc]
     """A figure with a text alternative for screen readers: the sentence in ``layout.meta["description"]``."""
 
-    def _ipython_display_(self) -> None:
+    def show(self, *args: object, **options: object) -> None:
+        """Show the sentence, for screen readers only, and then the figure."""
         sentence = html.escape((self.layout.meta or {}).get("description", ""))
         page = f'<style>{_DARK}</style><p style="{_FOR_SCREEN_READERS}">{sentence}</p>'
         display(HTML(page))  # type: ignore[no-untyped-call]
-        super()._ipython_display_()
+        super().show(*args, **options)
+
+    _ipython_display_ = show
+
+
+def described(figure: go.Figure, sentence: str) -> DescribedFigure:
+    """Return ``figure`` with its text alternative: one sentence that says what is to be seen, with numbers."""
+    return DescribedFigure(figure.update_layout(meta={"description": sentence}))
 
 
 class _State(Widget):  # type: ignore[misc]

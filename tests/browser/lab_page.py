@@ -24,6 +24,13 @@ MARKS = """plot => [...plot.querySelectorAll(
     return (path === null || path.length > 6) && (box.width > 1 || box.height > 1);
   }).length"""
 
+# The text alternative of a plot: a label where it is alive, a paragraph in the output before it where it is not.
+SENTENCE = """plot => {
+    const before = plot.closest(".jp-OutputArea-child").previousElementSibling?.querySelector("p");
+    const label = plot.closest("[role=figure]")?.getAttribute("aria-label");
+    return label ?? (before?.checkVisibility() && before.textContent);
+}"""
+
 
 class LessonPage:
     """A lesson in the browser. ``lesson`` is the notebook as stored; nothing here saves it."""
@@ -92,6 +99,10 @@ class LessonPage:
         while not (marks := int(plot.evaluate(MARKS))) and time.monotonic() < deadline:
             self.page.wait_for_timeout(100)
         return marks
+
+    def sentence(self, plot: Any) -> str:
+        """What a screen reader says of ``plot``."""
+        return plot.evaluate(SENTENCE) or ""
 
     def cell(self, name: str) -> Any:
         """The cell with the id ``name``."""

@@ -30,6 +30,7 @@ def test_run_all_draws_everything(visit: Visit, jupyter: Jupyter, lesson: Lesson
     assert pictures
     for plot in page.plots():
         assert page.drawn(plot), "a figure has axes and nothing in them"
+        assert page.sentence(plot).endswith("."), "a figure has no text alternative"
         answers_a_click(page, plot)
     assert visit.refused == []
 

@@ -27,6 +27,8 @@ SOLUTION = re.compile(
     re.DOTALL,
 )
 PREDICTION = re.compile(r'^prediction = Prediction\(\s*"(?P<name>[a-z0-9-]+)",', re.MULTILINE)
+FIGURE = re.compile(r"\b(?:go\.Figure|FigureWidget|make_subplots|px\.\w+)\(")
+NAMED_FIGURE = re.compile(rf"^ *(?P<name>\w+) = {FIGURE.pattern}", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)(?:\s+\"[^\"]*\")?\)")
 # The core path ends where exercises, or what may be skipped, begin.
 CORE_ENDS = re.compile(r"^## (Exercises?|Go further|Recap)\b", re.MULTILINE)
@@ -48,7 +50,7 @@ CORE_CEILINGS: dict[str, dict[str, int]] = {
 }
 LONG_CELLS: dict[str, dict[str, int]] = {
     "the_schema_registry": {"plain-read": 39, "dead-letter": 38, "dead-letter-picture": 34},
-    "topics_two_ways": {"clients": 42, "live-figure": 31, "live": 36, "reveal-cost": 34, "decision": 40},
+    "topics_two_ways": {"clients": 42, "live": 36, "reveal-cost": 34, "decision": 40},
     "talk_back": {"topics": 31},
 }
 # Names on the package index that are imported under another name.
@@ -228,6 +230,19 @@ def predictions(lesson: Lesson) -> Iterator[str]:
     for cell in lesson.cells:
         if "predict" in tags(cell) and not (PREDICTION.search(cell.source) and cell.source.endswith("\nprediction")):
             yield f'cell {cell.id!r} is not `prediction = Prediction("NAME", "one", "two")`, and then `prediction`'
+
+
+def described(lesson: Lesson) -> Iterator[str]:
+    """A plotly figure has a sentence for people who do not see it; one that lives may get it in a later cell."""
+    code = [cell.source for cell in lesson.cells if cell.cell_type == "code"]
+    for source in code:
+        names = NAMED_FIGURE.findall(source)
+        if len(names) < len(FIGURE.findall(source)):
+            yield "a figure without a name cannot be described: `figure = go.Figure(...)`"
+        for name in names:
+            places = code if f"LiveFigure({name})" in source else [source]
+            if not any(re.search(rf"\bdescribed\(\s*{name},", each) for each in places):
+                yield f'figure {name!r} has no sentence: `described({name}, "One sentence, with numbers.")`'
 
 
 def _followed(kinds: list[str], cells: list[Any], run: list[str], types: dict[str, str]) -> Iterator[str]:
@@ -424,6 +439,7 @@ RULES: list[Callable[[Lesson], Iterator[str]]] = [
     closing,
     tag_order,
     predictions,
+    described,
     solutions,
     links,
     imports,

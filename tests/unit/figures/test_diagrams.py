@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import plotly.graph_objects as go
 import pytest
 
-from helpers.figures import DescribedFigure, partitions, sequence, style
+from helpers.figures import described, partitions, sequence, style
 from helpers.relay import Packet
 
 
@@ -40,10 +41,11 @@ def test_a_diagram_is_shown_with_its_sentence(monkeypatch: pytest.MonkeyPatch) -
     packets = [Packet(kind="PUBACK", to_broker=False, size=4, client="<meter>", packet_id=7, lost=True)]
     sequence(packets, left="<meter>", title="QoS 1")._ipython_display_()
     partitions([(0, 0, "G-001", 1), (2, 0, "G-002", 2)], count=3)._ipython_display_()
-    DescribedFigure()._ipython_display_()
-    first, second, _ = (each.data for each in shown)
+    described(go.Figure(), "Of 3 records & 2 readers.").show()
+    first, second, third = (each.data for each in shown)
     assert "QoS 1: 1 packets between &lt;meter&gt; and the broker, 1 lost: PUBACK · id 7 · lost." in first
     assert "Records: 1 in partition 0, 0 in partition 1, 1 in partition 2; records of G-001, G-002." in second
+    assert "Of 3 records &amp; 2 readers." in third
 
 
 def test_the_style_sheet_names_the_colour_of_the_template() -> None:
