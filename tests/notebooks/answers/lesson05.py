@@ -29,6 +29,7 @@ EXERCISES = [
         needs=[
             "plain-topic",
             "plain-write",
+            "reader-tools",
             "plain-read",
             "contract",
             "register",
