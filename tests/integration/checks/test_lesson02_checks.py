@@ -40,9 +40,9 @@ def test_six_topics_with_headers_beside_are_all_exercise_1_wants(watch: Watch, r
         ("depot/readings", bytes, True, "Something came to depot/readings, but not", "ends with the id"),
         ("depot/G-003", bytes, True, "depot/G-003 got a reading of G-006", "reading.generator_id"),
         ("depot/{id}", bytes, False, "no user property seq", "properties="),
-        ("depot/{id}", lambda _json: b"12.5", True, "no JSON object", "to_json"),
+        ("depot/{id}", lambda _json: b"12.5", True, "not a JSON object", "to_json"),
         ("depot/{id}", lambda json: json.replace(b"}", b',"seq":1}'), True, "not a complete reading", "beside it"),
-        ("depot/{id}", lambda json: json.replace(b'"', b"'"), True, "no JSON object", "to_json"),
+        ("depot/{id}", lambda json: json.replace(b'"', b"'"), True, "not a JSON object", "to_json"),
     ],
 )
 def test_exercise_1_turns_down(  # noqa: PLR0917

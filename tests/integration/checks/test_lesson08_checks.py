@@ -51,7 +51,7 @@ def test_exercise_1_takes_any_json_that_says_the_same(watch: Watch) -> None:
 def test_exercise_1_turns_down_the_wrong_order(watch: Watch) -> None:
     order(watch, LOAD, "one")
     order(watch, START, "two")
-    assert_not_yet(lesson08.exercise_1(watch), "before it was to start", "start first")
+    assert_not_yet(lesson08.exercise_1(watch), "take load before starting", "start first")
 
 
 def test_exercise_1_begins_anew(watch: Watch) -> None:
@@ -174,7 +174,7 @@ def test_a_device_that_answers_is_what_exercise_3_wants(watch: Watch) -> None:
         (lambda _message: b'{"answer": "done"}', True, "explode", "Only a ping"),
         (lambda message: b'{"answer": "done"}' if is_ping(message) else None, True, "was not", "silence"),
         (lambda _message: b"done", True, "The answer to a ping was b'done'", "as JSON"),
-        (lambda _message: b'{"answer": "done"}', False, "not its correlation data", "CorrelationData"),
+        (lambda _message: b'{"answer": "done"}', False, "not have its correlation data", "CorrelationData"),
     ],
 )
 def test_exercise_3_turns_down(
