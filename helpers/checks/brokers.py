@@ -26,6 +26,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from helpers.checks.ports import try_ports
 from helpers.errors import LessonError
 
 TIMEOUT = 10.0  # seconds; a broker that is away is reported within 15
@@ -130,10 +131,9 @@ class MqttClient:
 
     def next(self, *, within: float) -> mqtt.MQTTMessage | None:
         """The next message received, or None if none comes ``within`` seconds."""
-        try:
+        with suppress(Empty):
             return self.inbox.get(timeout=within)
-        except Empty:
-            return None
+        return None
 
     def require_connection(self) -> None:
         """Raise ``LessonError`` unless connected; a connection lost just now has a moment to come back."""
@@ -168,8 +168,7 @@ def retained(here: Services, topic_filter: str) -> dict[str, bytes]:
         client.subscribe(topic_filter)
         deadline = time.monotonic() + _RETAINED_WITHIN  # they follow the SUBACK, and nothing marks the last one
         while topic_filter not in found and (left := deadline - time.monotonic()) > 0:
-            message = client.next(within=left)
-            if message is not None and message.retain:
+            if (message := client.next(within=left)) and message.retain:
                 found[message.topic.removeprefix(here.ns)] = bytes(message.payload)
     return found
 
@@ -178,9 +177,10 @@ def retained(here: Services, topic_filter: str) -> dict[str, bytes]:
 def _kafka(here: Services) -> Iterator[dict[str, Any]]:
     """Give the configuration of a client that logs nothing; turn the errors of Kafka's clients into one."""
     try:
+        try_ports(here.kafka["bootstrap.servers"], TIMEOUT)
         yield {**here.kafka, "log_level": 0}
-    except (KafkaException, TimeoutError) as error:
-        reason = f"no answer within {TIMEOUT:.0f} s"
+    except (KafkaException, OSError) as error:
+        reason = getattr(error, "strerror", None) or f"no answer within {TIMEOUT:.0f} s"
         if isinstance(error, KafkaException) and error.args[0].code() not in _NO_ANSWER:
             reason = error.args[0].str().rstrip(".")
         raise _unusable("Kafka", here.kafka["bootstrap.servers"], reason) from error
@@ -191,11 +191,8 @@ def consumer(here: Services) -> Iterator[Consumer]:
     """A consumer of its own group, which commits nothing and reports the end of each partition."""
     with _kafka(here) as conf:
         group = {"group.id": f"{here.ns}check-{uuid.uuid4().hex[:8]}", "enable.auto.commit": False}
-        made = Consumer(conf | group | {"enable.partition.eof": True})
-        try:
+        with Consumer(conf | group | {"enable.partition.eof": True}) as made:
             yield made
-        finally:
-            made.close()
 
 
 def produce(here: Services, records: list[dict[str, Any]]) -> None:

@@ -96,8 +96,7 @@ def exercise_2(recorder: Recorder) -> Result:
             "seek() and assign() move one consumer. commit(offsets=[...], asynchronous=False) moves its group.",
         )
     for partition, offset in sorted(wanted.items()):
-        stands = committed[partition]
-        if stands == offset:
+        if (stands := committed[partition]) == offset:
             continue
         if stands < 0:
             return not_yet(f"Partition {partition} has no committed offset.", "The topic has several partitions.")

@@ -185,7 +185,6 @@ def _ask(client: MqttClient, response_topic: str, question: bytes) -> bytes | No
     client.publish(f"commands/{_ASKED}/do", question, properties)
     deadline = time.monotonic() + _ANSWER_WITHIN
     while (left := deadline - time.monotonic()) > 0:
-        message = client.next(within=left)
-        if message is not None and getattr(message.properties, "CorrelationData", None) == number:
+        if (message := client.next(within=left)) and getattr(message.properties, "CorrelationData", None) == number:
             return bytes(message.payload)
     return None

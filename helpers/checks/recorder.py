@@ -111,8 +111,7 @@ class Recorder:
             while unread:
                 if time.monotonic() > deadline:
                     raise TimeoutError
-                message = consumer.poll(0.2)
-                if message is None:
+                if (message := consumer.poll(0.2)) is None:
                     continue
                 error = message.error()
                 if error is None:
@@ -145,11 +144,9 @@ class Recorder:
             for name, topic in consumer.list_topics(timeout=brokers.TIMEOUT).topics.items():
                 if name.startswith("__") or not name.startswith(self.here.ns) or name not in (only or [name]):
                     continue
-                for partition in topic.partitions:
-                    place = TopicPartition(name, partition)
-                    _low, self._start_offsets[name, partition] = consumer.get_watermark_offsets(
-                        place, timeout=brokers.TIMEOUT
-                    )
+                for place in (TopicPartition(name, each) for each in topic.partitions):
+                    _low, high = consumer.get_watermark_offsets(place, timeout=brokers.TIMEOUT)
+                    self._start_offsets[name, place.partition] = high
 
 
 def _matches(seen: Seen, topic_filter: str) -> bool:
