@@ -6,10 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from helpers import lessons, running
+from helpers import kernel, lessons, running
 from helpers.lab import lifecycle, reset
 from helpers.lab.errors import LabError
-from helpers.lab.lifecycle import Status
 from helpers.lab.progress import OnScreen, Reporter, html_table
 from helpers.lab.services.base import MaskedConfig
 from helpers.lab.services.influxdb import InfluxEndpoint
@@ -17,7 +16,7 @@ from helpers.lab.services.mqtt import MqttEndpoint
 from helpers.lab.services.table import PROGRAMS, SERVICES
 from helpers.lab.settings import Settings
 
-_REMEDY = "`lab up` starts again what has died; `lab doctor` in a terminal says more."
+_REMEDY = "`lab up` in a terminal starts what is missing; then run the lesson again from its first cell."
 _REMEDIES = {
     "given": "Check the {variables}* variables and the network; `lab doctor` says more.",
     "compose": "`docker compose up --wait` returns when it is ready; `docker compose logs {name}` says more.",
@@ -37,7 +36,7 @@ class Here:
     kafka: MaskedConfig
     registry: MaskedConfig
     influxdb: InfluxEndpoint | None
-    status: tuple[Status, ...]
+    status: tuple[lifecycle.Status, ...]
 
     def __repr__(self) -> str:
         return "\n".join(f"{title:<16} {address:<42} {by}" for title, address, by in self._rows())
@@ -52,7 +51,7 @@ class Here:
         return rows + ([("Namespace", self.ns, "in front of every name")] if self.ns else [])
 
 
-def provided_by(status: Status) -> str:
+def provided_by(status: lifecycle.Status) -> str:
     """Return who provides a service, in words."""
     elsewhere = {"given": "given by LAB_* variables or `lab join`", "compose": "Docker Compose", "none": "–"}
     return elsewhere.get(status.provider) or PROGRAMS[status.provider].title
@@ -69,7 +68,10 @@ def connect(*, lesson: str | None = None, report: Reporter | None = None) -> Her
     """
     settings = Settings.from_environment()
     chosen = lessons.find(lesson) if lesson is not None else None
+    kernel.explain_errors(lambda: None)  # until the lab runs, what is missing is on its way
     here = attach(settings, report=report or OnScreen(), only=chosen.needs if chosen else SERVICES)
+    used = [each.service.name for each in here.status if each.ready]
+    kernel.explain_errors(lambda: _require(lifecycle.status(settings, only=used)))
     if chosen is not None:
         running.end()
         reset.reset(here.status, reset.names(here.ns, chosen, alone=reset.exclusive(settings)))
@@ -85,12 +87,17 @@ def attach(settings: Settings, *, report: Reporter, only: Collection[str] = SERV
     statuses = lifecycle.status(settings, only=only)
     if any(each.service.required and not each.ready and each.provider != "given" for each in statuses):
         statuses = lifecycle.up(settings, report=report, only=only)
-    for each in statuses:
-        if each.service.required and not each.ready:
-            address = f" at {each.endpoint.address}" if each.endpoint else ""
-            remedy = _REMEDIES.get(each.provider, _REMEDY).format(name=each.service.name, variables=each.service.prefix)
-            raise LabError(f"{each.service.title}{address} cannot be used: {each.problem}.", remedy=remedy)
+    _require([each for each in statuses if each.service.required])
     ready = {each.service.name: each.endpoint for each in statuses if each.ready}
     found: dict[str, Any] = {name: ready.get(name) for name in ("mqtt", "influxdb")}
     found |= {name: getattr(ready.get(name), "conf", None) for name in ("kafka", "registry")}
     return Here(ns=settings.ns, status=tuple(statuses), **found)
+
+
+def _require(statuses: list[lifecycle.Status]) -> None:
+    """Raise ``LabError`` for the first service that cannot be used."""
+    for each in statuses:
+        if not each.ready:
+            address = f" at {each.endpoint.address}" if each.endpoint else ""
+            remedy = _REMEDIES.get(each.provider, _REMEDY).format(name=each.service.name, variables=each.service.prefix)
+            raise LabError(f"{each.service.title}{address} cannot be used: {each.problem}.", remedy=remedy)

@@ -186,10 +186,8 @@ def _wanted() -> list[Requirement]:
     if not (Path(sys.prefix) / "conda-meta").is_dir():
         return pinned
     # In a conda environment: the ranges of environment.yml, where Java is not a Python package.
-    lines = (ROOT / "environment.yml").read_text(encoding="utf-8")
-    ranges = {
-        each.name: each for each in map(Requirement, re.findall(r"^  - (?:python-)?(\S.*)$", lines, re.MULTILINE))
-    }
+    lines = re.findall(r"^  - (?:python-)?(\S.*)$", (ROOT / "environment.yml").read_text("utf-8"), re.MULTILINE)
+    ranges = {each.name: each for each in map(Requirement, lines)}
     return [ranges[each.name] for each in pinned if each.name in ranges]
 
 

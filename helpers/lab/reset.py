@@ -41,5 +41,4 @@ def reset(statuses: Iterable[Status], what: Names) -> Counter[str]:
     Raises:
         LabError: A service refused; the message says which name and why.
     """
-    ready = (each for each in statuses if each.ready)
-    return sum((each.service.reset(each.endpoint, what) for each in ready), Counter[str]())
+    return sum((each.service.reset(each.endpoint, what) for each in statuses if each.ready), Counter[str]())

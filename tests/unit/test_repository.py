@@ -31,9 +31,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "topics": {"errors"},
     "lessons": {"errors"},
     "running": set(),
+    "kernel": {"errors"},
     "fleet": {"errors"},
     "relay": {"errors"},
-    "lab": {"errors", "lessons", "running", "topics"},
+    "lab": {"errors", "kernel", "lessons", "running", "topics"},
     "sink": {"errors", "topics"},
     "bridge": {"errors", "sink", "topics"},
     "proxy": {"errors", "sink", "topics"},
@@ -51,13 +52,13 @@ CHECKS_LINES = 300
 # Lines of code a folder may have; comments, docstrings and blank lines cost nothing. A budget is not raised to pass
 # this test: what does not fit is too big, or belongs into a lesson.
 BUDGETS = {
-    ".": 330 - 66,  # the lab's errors moved to the lab, with their lines
+    ".": 330 - 66 + 56,  # the lab's errors moved to the lab, with their lines; how a kernel shows errors
     "fleet": 420,
     "relay": 240,
     "figures": 600,
     "lab": 1820 + 66 + 60 + 35 + 15,
     "lab/shared": 330 - 60 - 35,  # its file format, its settings and its gate are the lab's
-    "lab/scratch": 550 - 15,  # what makes scratch brokers start fast is the lab's
+    "lab/scratch": 550 - 15 - 56,  # what makes scratch brokers start fast is the lab's; how a kernel shows errors
     "sink": 600 + 54,  # what a bridge and a proxy share as programs moved here, with its lines
     "bridge": 1100 - 54,
     "checks": 1750 + 50 + 140,  # lesson 09 became two; 140 for each lesson from 11 on

@@ -129,7 +129,7 @@ class Cluster:
     def kafka(self) -> MaskedConfig:
         """The client configuration, as ``here.kafka``: the addresses of all brokers."""
         servers = [each.kafka["bootstrap.servers"] for each in self.nodes.values()]
-        return MaskedConfig({"bootstrap.servers": ",".join(servers)})
+        return next(iter(self.nodes.values())).kafka | {"bootstrap.servers": ",".join(servers)}
 
     def _node(self, node: int, role: str, port: int) -> Scratch:
         listener = f"{'CONTROLLER' if role == 'controller' else 'PLAINTEXT'}://{LOOPBACK}:{port}"

@@ -21,6 +21,8 @@ from helpers.lab.services.base import Endpoint, MaskedConfig, Names, Service
 from helpers.lab.services.variables import Variables, is_port
 
 _TIMEOUT = 15.0
+# Errors reach a program through its own calls; librdkafka would print them too, by the dozen.
+_QUIET = {"log_level": 2}
 _SASL = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 # librdkafka would go on trying.
 _PERMANENT = (KafkaError._AUTHENTICATION, KafkaError._SSL)
@@ -39,7 +41,7 @@ class KafkaEndpoint(Endpoint):
 
 
 def _local(port: int, provider: str) -> KafkaEndpoint:
-    return KafkaEndpoint(conf=MaskedConfig({"bootstrap.servers": f"{LOOPBACK}:{port}"}), provider=provider)
+    return KafkaEndpoint(conf=MaskedConfig({"bootstrap.servers": f"{LOOPBACK}:{port}", **_QUIET}), provider=provider)
 
 
 def _external(variables: Variables) -> KafkaEndpoint:
@@ -53,7 +55,7 @@ def _external(variables: Variables) -> KafkaEndpoint:
         raise variables.error("SASL", f"{mechanism!r} is not supported", f"Use one of {', '.join(_SASL)}.")
     if variables.get("SASL") and not login:
         raise variables.error("SASL", "it needs a username and a password", "Set all three, or none of them.")
-    conf = MaskedConfig({"bootstrap.servers": servers})
+    conf = MaskedConfig({"bootstrap.servers": servers, **_QUIET})
     if tls or login:
         conf["security.protocol"] = ("SASL_" if login else "") + ("SSL" if tls else "PLAINTEXT")
     if ca:

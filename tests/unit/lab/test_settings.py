@@ -91,7 +91,7 @@ def test_an_external_kafka(more: dict[str, str], conf: dict[str, str]) -> None:
     given = Settings.from_environment(env).external["kafka"]
     assert isinstance(given, KafkaEndpoint)
     login = {"sasl.username": "ana", "sasl.password": "pw"} if "USERNAME" in more else {}
-    assert dict(given.conf) == {"bootstrap.servers": "a.example:9092,b.example:9092", **conf, **login}
+    assert dict(given.conf) == {"bootstrap.servers": "a.example:9092,b.example:9092", "log_level": 2, **conf, **login}
 
 
 def test_an_external_kafka_with_its_own_authority(pem: str) -> None:
