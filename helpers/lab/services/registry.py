@@ -88,9 +88,12 @@ def _reset(endpoint: RegistryEndpoint, names: Names) -> Counter[str]:
     client = SchemaRegistryClient(dict(endpoint.conf))
     try:
         subjects = [name for name in client.get_subjects() if names.owned(name)]
-        for subject in subjects:
-            client.delete_subject(subject)
-            client.delete_subject(subject, permanent=True)
+        for subject, permanent in [(each, step) for each in subjects for step in (False, True)]:
+            try:
+                client.delete_subject(subject, permanent=permanent)
+            except SchemaRegistryError as error:
+                if error.http_status_code != 404:  # noqa: PLR2004 - not found: another program has deleted it
+                    raise
     except SchemaRegistryError as error:
         raise LabError(f"The schema registry did not delete a subject: {error}.") from error
     return Counter(subjects=len(subjects))

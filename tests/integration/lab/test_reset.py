@@ -71,6 +71,30 @@ def test_a_registry_that_refuses_is_named() -> None:
         server.shutdown()
 
 
+def test_a_subject_that_another_program_deleted_is_gone_too() -> None:
+    class Racing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.answer(200, b'["gone-value"]')
+
+        def do_DELETE(self) -> None:
+            self.answer(404, b'{"error_code": 40404, "message": "deleted"}')
+
+        def answer(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Racing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        conf = MaskedConfig({"url": f"http://127.0.0.1:{server.server_port}"})
+        REGISTRY.reset(RegistryEndpoint(conf=conf, provider="test"), Names(owned=lambda _: True))
+        server.shutdown()
+
+
 def test_a_kafka_that_went_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kafka, "_TIMEOUT", 0.5)
     with pytest.raises(LabError, match="Kafka did not list"):
