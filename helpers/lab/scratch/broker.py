@@ -186,7 +186,8 @@ class Scratch:
         if service.name != self._service.name:
             title, name = self._service.title, self._service.name
             raise LabError(f"This scratch service is not a {service.title} but {title}.", remedy=f"Use its .{name}.")
-        return service.local(self._started.ports[0], self.provider)
+        found: E = self._service.local(self._started.ports[0], self.provider)
+        return found
 
 
 def sweep() -> None:

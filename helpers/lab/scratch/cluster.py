@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Self
@@ -20,7 +21,7 @@ from helpers.lab.runtime import archive, launch, ports, processes
 from helpers.lab.runtime.ports import LOOPBACK
 from helpers.lab.runtime.program import Instance, Program
 from helpers.lab.scratch.broker import Scratch
-from helpers.lab.services.base import MaskedConfig
+from helpers.lab.services.base import Endpoint, MaskedConfig
 from helpers.lab.services.kafka import KAFKA, KafkaEndpoint
 from helpers.lab.settings import Settings
 
@@ -98,18 +99,7 @@ class Cluster:
         launch.prepare([KAFKA.programs[0]], self._settings, OnScreen())
         everything, first = [self.controller, *self.nodes.values()], not self.controller.address
         _require_memory(sum(not each.alive for each in self.nodes.values()), controllers=not self.controller.alive)
-        try:
-            with ThreadPoolExecutor(len(everything)) as pool:
-                list(pool.map(Scratch.start, everything))
-        except LabError:
-            for each in everything:  # the logs stay until Python ends, since the error names one
-                with contextlib.suppress(LabError):
-                    each.kill()
-            raise
-        except BaseException:  # interrupted: all nodes have started by now
-            if first:
-                self.close()
-            raise
+        start_all(everything, close=first)
         archive.make_later([self.nodes[1].pid], self._settings.cache, self._settings.home / "archive")
         return self
 
@@ -146,7 +136,7 @@ class Cluster:
             return KAFKA.probe(endpoint, timeout) or _unregistered(node, endpoint, timeout)
 
         program: Program = replace(KAFKA.programs[0], title=f"Kafka's {role} {node}", command=command)
-        service = replace(KAFKA, title=f"Kafka {role}", probe=probe if role == "broker" else _connect)
+        service = replace(KAFKA, title=f"Kafka {role}", probe=probe if role == "broker" else connect)
         return Scratch(service, program, self._settings, {**self._options, **own}, listen=(port, port))
 
 
@@ -165,6 +155,22 @@ def cluster(brokers: int = 3, **settings: object) -> Cluster:
     )
 
 
+def start_all(brokers: Sequence[Scratch], *, close: bool) -> None:
+    """Start them side by side. If one does not start, all end; so do they at an interrupt, if they shall ``close``."""
+    try:
+        with ThreadPoolExecutor(len(brokers)) as pool:
+            list(pool.map(Scratch.start, brokers))
+    except LabError:
+        for each in brokers:  # the logs stay until Python ends, since the error names one
+            with contextlib.suppress(LabError):
+                each.kill()
+        raise
+    except BaseException:  # interrupted: all have started by now
+        for each in brokers if close else ():
+            each.close()
+        raise
+
+
 def _require_memory(brokers: int, *, controllers: int = 0) -> None:
     """Raise a ``LabError`` if this machine, or a container's limit, leaves too little memory for so many nodes."""
     needed = brokers * _MB_FOR_BROKER + controllers * _MB_FOR_CONTROLLER
@@ -176,9 +182,9 @@ def _require_memory(brokers: int, *, controllers: int = 0) -> None:
         raise LabError(f"{brokers} Kafka brokers need {needed} MB of memory; {free:.0f} MB are free.", remedy=remedy)
 
 
-def _connect(endpoint: KafkaEndpoint, timeout: float) -> str:
-    """Return "" if a controller accepts connections; it does not speak with Kafka's clients."""
-    host, _, port = endpoint.address.rpartition(":")
+def connect(endpoint: Endpoint, timeout: float) -> str:
+    """Return "" if connections are accepted. A controller does not speak with Kafka's clients."""
+    host, port = re.findall(r"([\w.]+):(\d+)", endpoint.address)[0]
     socket.create_connection((host, int(port)), timeout=timeout).close()
     return ""
 
