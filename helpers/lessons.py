@@ -32,9 +32,7 @@ class Lesson:
 
     def owned(self, name: str, ns: str) -> bool:
         """Whether ``name``, as it stands on a broker, is this lesson's in the namespace ``ns``."""
-        if not name.startswith(ns):
-            return False
-        rest = name.removeprefix(ns)
+        rest = name.removeprefix(ns) if name.startswith(ns) else ""
         return any(rest == word or (rest.startswith(word) and rest[len(word)] in "-_./") for word in self.owns)
 
 
@@ -98,6 +96,7 @@ LESSONS = {
             sessions=("alarms-bridge",),
         ),
         Lesson(number="11", title="Copies", file="11_copies.ipynb", owns=("copies",), needs=()),
+        Lesson(number="12", title="Locks and keys", file="12_locks_and_keys.ipynb", owns=("locks",), needs=()),
     )
 }
 

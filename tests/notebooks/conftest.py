@@ -1,4 +1,4 @@
-"""Lessons that start a cluster run one at a time on a machine."""
+"""Lessons that start a cluster, or brokers with locks, run one at a time on a machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from tests.conftest import cluster_lock
 @pytest.fixture(autouse=True)
 def _a_cluster_at_a_time(request: pytest.FixtureRequest) -> Iterator[None]:
     lesson = getattr(request.node, "callspec", None) and request.node.callspec.params.get("lesson")
-    if lesson and "lab_env" in request.fixturenames and "lab.cluster(" in lesson.text:
+    large = lesson and ("lab.cluster(" in lesson.text or "lab.secured(" in lesson.text)
+    if large and "lab_env" in request.fixturenames:
         with cluster_lock():
             yield
     else:

@@ -103,8 +103,9 @@ async def live_through(notebook: Any, env: Mapping[str, str], folder: Path = NOT
 @pytest.mark.parametrize(
     "lesson",
     [
-        # Lesson 11 takes eight minutes of a busy machine: its cluster starts again after each interrupted cell.
-        pytest.param(each, id=each.path.stem, marks=[pytest.mark.weekly] if each.number == "11" else [])
+        # Lesson 11 takes eight minutes of a busy machine: its cluster starts again after each interrupted cell. 12 has
+        # three brokers of its own, and waits for timeouts: two minutes of a quiet one.
+        pytest.param(each, id=each.path.stem, marks=[pytest.mark.weekly] if each.number in {"11", "12"} else [])
         for each in lessons()
     ],
 )

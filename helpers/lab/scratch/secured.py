@@ -80,6 +80,9 @@ class Secured:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        return f"Kafka {self._kafka.address}, MQTT {self._mqtt.address}, registry {self._gate.address}: all with locks"
+
     def _repr_html_(self) -> str:
         rows = [
             ("Kafka", self._kafka.address, "TLS, password (PLAIN or SCRAM-SHA-512), rights"),

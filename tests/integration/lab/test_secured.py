@@ -365,7 +365,7 @@ def test_a_mistake_is_named(secured: Secured) -> None:
 
 def test_passwords_are_not_shown_and_everything_ends(secured: Secured) -> None:
     words = [*secured.passwords.values()]
-    shown = f"{secured._repr_html_()}{secured.passwords}{secured.kafka}{secured.registry}{secured.mqtt}"
+    shown = f"{secured!r}{secured._repr_html_()}{secured.passwords}{secured.kafka}{secured.registry}{secured.mqtt}"
     assert len(set(words)) == len(words)
     assert not [word for word in words if word in shown]
     pids, folder = [each.pid for each in secured._all], secured.ca.parent

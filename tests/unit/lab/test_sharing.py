@@ -155,7 +155,7 @@ def test_a_name_of_this_machine_that_others_cannot_use_is_refused(monkeypatch: p
 # What a lesson may use of the lab. Nothing else tells where the brokers' processes are, or ends them: cells that break
 # something do it to a scratch broker, a relay or a program of their own.
 OF_HERE = {"ns", "mqtt", "kafka", "registry", "influxdb"}
-OF_LAB = {"beside", "cluster", "connect", "scratch", "preflight"}
+OF_LAB = {"beside", "cluster", "connect", "scratch", "secured", "preflight"}
 BY_FORCE = {"os.kill", "os.killpg", "psutil.process_iter", "psutil.pids"}
 
 
