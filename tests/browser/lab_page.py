@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import nbformat.v4
+
 from tests.browser.conftest import Jupyter, Visit
-from tests.notebooks.anatomy import Lesson, tags
+from tests.notebooks.anatomy import KERNELSPEC, Lesson, tags
 
 OPEN_WITHIN = 60
 RUN_WITHIN = 240  # a lesson may take 90 s, and a busy machine twice as long
@@ -30,6 +34,16 @@ SENTENCE = """plot => {
     const label = plot.closest("[role=figure]")?.getAttribute("aria-label");
     return label ?? (before?.checkVisibility() && before.textContent);
 }"""
+
+
+@contextmanager
+def notebook_of(path: Path, sources: Mapping[str, str]) -> Iterator[Lesson]:
+    """A notebook with these code cells, by id, for as long as the block lasts."""
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": KERNELSPEC})
+    notebook.cells = [nbformat.v4.new_code_cell(source, id=name) for name, source in sources.items()]
+    path.write_text(nbformat.v4.writes(notebook), encoding="utf-8")
+    yield Lesson.read(path)
+    path.unlink()
 
 
 class LessonPage:

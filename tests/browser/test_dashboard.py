@@ -8,16 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat.v4
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from helpers.fleet import Fault, Fleet
 from tests.browser.conftest import Jupyter, Visit
-from tests.browser.lab_page import PLOT, LessonPage
+from tests.browser.lab_page import PLOT, LessonPage, notebook_of
 from tests.browser.test_lessons import by_number
-from tests.notebooks.anatomy import KERNELSPEC, Lesson
+from tests.notebooks.anatomy import Lesson
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -165,12 +164,8 @@ def large(here: Any, unique: Callable[[str], str], artifacts: Path) -> Iterator[
     for each in fleet.readings(seconds=300, every=60):
         producer.produce(topic, each.to_json(), each.generator_id, headers=each.headers())
     assert producer.flush(60) == 0
-    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": KERNELSPEC})
-    notebook.cells = [nbformat.v4.new_code_cell(TEN_THOUSAND.format(topic=topic), id="dashboard")]
-    path = artifacts / f"{topic}.ipynb"
-    path.write_text(nbformat.v4.writes(notebook), encoding="utf-8")
-    yield Lesson.read(path)
-    path.unlink()
+    with notebook_of(artifacts / f"{topic}.ipynb", {"dashboard": TEN_THOUSAND.format(topic=topic)}) as lesson:
+        yield lesson
 
 
 def test_ten_thousand_generators_are_watched_too(

@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import nbformat.v4
 import pytest
 
 from tests.browser.conftest import Jupyter, Visit
-from tests.browser.lab_page import PLOT, LessonPage
+from tests.browser.lab_page import PLOT, LessonPage, notebook_of
 from tests.browser.test_lessons import by_number
-from tests.notebooks.anatomy import KERNELSPEC, Lesson
+from tests.notebooks.anatomy import Lesson
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -70,13 +69,9 @@ FINAL = {name: [2 * tick for tick in range(TICKS)] for name in ("a", "b")}
 @pytest.fixture
 def notebook(artifacts: Path, unique: Callable[[str], str]) -> Iterator[Lesson]:
     """A notebook with a live chart and a dashboard, which needs no broker."""
-    made = nbformat.v4.new_notebook(metadata={"kernelspec": KERNELSPEC})
     sources = {"chart": CHART.format(ticks=TICKS), "dashboard": DASHBOARD}
-    made.cells = [nbformat.v4.new_code_cell(source, id=name) for name, source in sources.items()]
-    path = artifacts / f"{unique('live')}.ipynb"
-    path.write_text(nbformat.v4.writes(made), encoding="utf-8")
-    yield Lesson.read(path)
-    path.unlink()
+    with notebook_of(artifacts / f"{unique('live')}.ipynb", sources) as lesson:
+        yield lesson
 
 
 def shows(page: LessonPage, cell: str, script: str, wanted: object, *, within: float = 60) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import nbformat.v4
 import pytest
 
 from tests.browser.conftest import Jupyter, Visit
-from tests.browser.lab_page import LessonPage
+from tests.browser.lab_page import LessonPage, notebook_of
 from tests.browser.test_dashboard import turn
-from tests.notebooks.anatomy import KERNELSPEC, Lesson
+from tests.notebooks.anatomy import Lesson
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -26,13 +25,9 @@ prediction
 @pytest.fixture
 def notebook(artifacts: Path, unique: Callable[[str], str]) -> Iterator[Lesson]:
     """A notebook that asks for a prediction, which needs no broker."""
-    made = nbformat.v4.new_notebook(metadata={"kernelspec": KERNELSPEC})
     sources = {"predict": PREDICT, "reveal": 'print("chosen:", prediction or "none yet")'}
-    made.cells = [nbformat.v4.new_code_cell(source, id=name) for name, source in sources.items()]
-    path = artifacts / f"{unique('prediction')}.ipynb"
-    path.write_text(nbformat.v4.writes(made), encoding="utf-8")
-    yield Lesson.read(path)
-    path.unlink()
+    with notebook_of(artifacts / f"{unique('prediction')}.ipynb", sources) as lesson:
+        yield lesson
 
 
 def test_a_prediction_is_chosen_by_keyboard_and_outlives_the_page(
