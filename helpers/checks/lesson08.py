@@ -42,7 +42,7 @@ def exercise_1(recorder: Recorder) -> Result:
     pair = sorted(records, key=lambda each: each.timestamp()[1])[-2:]  # the latest, also of several partitions
     said = [json_object(each.value()) for each in pair]
     if said == [*reversed(_WANTED)]:
-        return not_yet(f"{_ORDERED} was told to take load before starting.", "The log keeps your order: start first.")
+        return not_yet(f"{_ORDERED} had to take load before starting.", "The log keeps your order: start first.")
     if said != [*_WANTED]:
         return not_yet(f"The commands say {said}, not {[*_WANTED]}.", "json.dumps() turns a dict into JSON.")
     if pair[0].partition() != pair[1].partition():
