@@ -55,11 +55,14 @@ class Relay:
     Connect a client to ``relay.host`` and ``relay.port`` instead of the broker's address. Use the relay with ``with``,
     or call :meth:`start` and :meth:`close`. ``tls`` takes the keyword arguments of paho's ``tls_set`` and applies to
     the broker's side; the clients' side is always unencrypted, so that the packets can be read. Bytes that are not
-    MQTT are forwarded unchanged. ``parse=False`` records nothing, for other protocols.
+    MQTT are forwarded unchanged. ``parse=False`` records nothing, for other protocols. ``listen`` is its own port,
+    if that must be known before it starts.
     """
 
-    def __init__(self, host: str, port: int, *, tls: dict[str, Any] | None = None, parse: bool = True) -> None:
-        self.host, self.port = "127.0.0.1", 0
+    def __init__(
+        self, host: str, port: int, *, tls: dict[str, Any] | None = None, parse: bool = True, listen: int = 0
+    ) -> None:
+        self.host, self.port = "127.0.0.1", listen
         self._broker, self._tls, self._parse = (host, port), tls, parse
         self._packets: list[Packet] = []
         self._connections: dict[asyncio.Task[None], _Connection] = {}
@@ -137,7 +140,7 @@ class Relay:
 
     async def _listen(self) -> None:
         await self._set({True, False}, free=True)
-        self._server = await asyncio.start_server(self._serve, self.host, 0)
+        self._server = await asyncio.start_server(self._serve, self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _shut(self) -> None:
@@ -200,10 +203,8 @@ class Relay:
                 direction.release()
                 await direction.writer.drain()
         await gate.wait()  # a frozen network does not carry the end of a connection either
-        if direction.writer.can_write_eof():
-            direction.writer.write_eof()
-        else:
-            direction.writer.close()
+        end = direction.writer.write_eof if direction.writer.can_write_eof() else direction.writer.close
+        end()
 
     def _context(self) -> ssl.SSLContext | None:
         if self._tls is None:

@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "kernel": {"errors"},
     "fleet": {"errors"},
     "relay": {"errors"},
-    "lab": {"errors", "kernel", "lessons", "running", "topics"},
+    "lab": {"errors", "kernel", "lessons", "relay", "running", "topics"},
     "sink": {"errors", "topics"},
     "bridge": {"errors", "sink", "topics"},
     "proxy": {"errors", "sink", "topics"},

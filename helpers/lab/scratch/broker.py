@@ -5,10 +5,11 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from helpers.errors import ConfigurationError
 from helpers.lab.errors import LabError
@@ -27,17 +28,36 @@ from helpers.lab.settings import Settings
 
 # A file in the folder of a scratch broker: only a folder with it is ever deleted.
 MARK = ".lab-scratch"
+T = TypeVar("T")
 
 
-class Scratch:
+class Startable(ABC):
+    """Something with a start and an end: a context manager by these two."""
+
+    ns = ""  # nobody shares it, so names need no namespace
+
+    @abstractmethod
+    def start(self) -> Self:
+        """Start what does not run. Returns once it is ready."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End it and delete its data."""
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Scratch(Startable):
     """A broker for this Python alone. Use it as a context manager, or call :meth:`start` and :meth:`close`.
 
     It can be killed, stopped, frozen and started again on the same port with the same data. If it is not closed, it
     ends with Python; if Python was killed, the next scratch broker or ``lab down`` ends it. ``listen`` are its ports,
     if they must be known before it starts.
     """
-
-    ns = ""  # nobody shares it, so names need no namespace
 
     def __init__(
         self,
@@ -55,12 +75,6 @@ class Scratch:
         self._listen = listen
         self._instance: Instance | None = None
         self._process: Process | None = None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def start(self) -> Self:
         """Start the broker, or start it again after :meth:`kill` or :meth:`stop`. Returns once it is ready."""
@@ -142,7 +156,7 @@ class Scratch:
     @property
     def log(self) -> Path:
         """The broker's log file."""
-        return self._started.log
+        return self._made(self._instance).log
 
     @property
     def mqtt(self) -> MqttEndpoint:
@@ -166,9 +180,7 @@ class Scratch:
 
     @property
     def _running(self) -> Process:
-        if self._process is None:
-            raise LabError(f"This scratch {self._service.title} is not started.", remedy="Call its start() first.")
-        return self._process
+        return self._made(self._process)
 
     @property
     def _alive(self) -> Process:
@@ -176,17 +188,17 @@ class Scratch:
             raise LabError(f"This scratch {self._service.title} is not running any more.", remedy="Call its start().")
         return self._running
 
-    @property
-    def _started(self) -> Instance:
-        if self._instance is None:
+    def _made(self, part: T | None) -> T:
+        """Return what a start makes."""
+        if part is None:
             raise LabError(f"This scratch {self._service.title} is not started.", remedy="Call its start() first.")
-        return self._instance
+        return part
 
     def _endpoint(self, service: Service[E]) -> E:
         if service.name != self._service.name:
             title, name = self._service.title, self._service.name
             raise LabError(f"This scratch service is not a {service.title} but {title}.", remedy=f"Use its .{name}.")
-        found: E = self._service.local(self._started.ports[0], self.provider)
+        found: E = self._service.local(self._made(self._instance).ports[0], self.provider)
         return found
 
 

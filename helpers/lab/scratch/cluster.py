@@ -6,7 +6,7 @@ import contextlib
 import re
 import secrets
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Self
@@ -14,16 +14,17 @@ from typing import Self
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from helpers.errors import in_range
+from helpers.errors import LessonError, in_range
 from helpers.lab.errors import LabError
 from helpers.lab.progress import OnScreen, html_table
 from helpers.lab.runtime import archive, launch, ports, processes
 from helpers.lab.runtime.ports import LOOPBACK
 from helpers.lab.runtime.program import Instance, Program
-from helpers.lab.scratch.broker import Scratch
+from helpers.lab.scratch.broker import Scratch, Startable
 from helpers.lab.services.base import Endpoint, MaskedConfig
 from helpers.lab.services.kafka import KAFKA, KafkaEndpoint
 from helpers.lab.settings import Settings
+from helpers.relay import Relay
 
 CONTROLLER = 100
 _FEWEST, _MOST = 2, 6
@@ -41,18 +42,17 @@ _COPIED = ("default", "offsets.topic", "transaction.state.log", "share.coordinat
 _INTERNAL = ("transaction.state.log", "share.coordinator.state.topic")
 
 
-class Cluster:
+class Cluster(Startable):
     """Kafka brokers with the ids 1, 2, 3 … in the racks a, b, c …, and a controller of their own, 100.
 
     ``cluster[2]`` is a :class:`~helpers.lab.scratch.broker.Scratch`: kill, stop, freeze or start it. Use the cluster
-    as a context manager, or call :meth:`start` and :meth:`close`.
+    as a context manager, or call :meth:`start` and :meth:`close`. ``relays`` are the lines to the brokers, by their
+    ids, if it was made ``via_relays``: ``cluster.relays[2].frozen()``.
     """
 
-    ns = ""  # as a scratch broker's
-
-    def __init__(self, size: int, settings: Settings, options: Mapping[str, object]) -> None:
-        self.nodes: dict[int, Scratch] = {}
-        self._settings = settings
+    def __init__(self, size: int, settings: Settings, options: Mapping[str, object], *, via_relays: bool) -> None:
+        self.relays: dict[int, Relay] = {}
+        self._settings, self._via_relays = settings, via_relays
         voter = ports.any_free()
         copies = min(size, 3)
         self._options: dict[str, object] = {
@@ -65,14 +65,7 @@ class Cluster:
             **options,
         }
         self.controller = self._node(CONTROLLER, "controller", voter)
-        for node in range(1, size + 1):
-            self.nodes[node] = self._node(node, "broker", ports.any_free())
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        self.nodes = {node: self._node(node, "broker", ports.any_free()) for node in range(1, size + 1)}
 
     def __getitem__(self, node: int) -> Scratch:
         if node not in self.nodes:
@@ -99,6 +92,7 @@ class Cluster:
         launch.prepare([KAFKA.programs[0]], self._settings, OnScreen())
         everything, first = [self.controller, *self.nodes.values()], not self.controller.address
         _require_memory(sum(not each.alive for each in self.nodes.values()), controllers=not self.controller.alive)
+        self._open_lines()
         start_all(everything, close=first)
         archive.make_later([self.nodes[1].pid], self._settings.cache, self._settings.home / "archive")
         return self
@@ -107,12 +101,15 @@ class Cluster:
         """End all nodes and delete their data."""
         for each in (*self.nodes.values(), self.controller):
             each.close()
+        for line in self.relays.values():
+            line.close()
 
     def add(self) -> Scratch:
         """Start one more broker, with the next id. It holds no data until partitions are moved to it."""
         _require_memory(1)
         node = max(self.nodes) + 1
         self.nodes[node] = self._node(node, "broker", ports.any_free())
+        self._open_lines()
         return self.nodes[node].start()
 
     @property
@@ -121,38 +118,57 @@ class Cluster:
         servers = [each.kafka["bootstrap.servers"] for each in self.nodes.values()]
         return next(iter(self.nodes.values())).kafka | {"bootstrap.servers": ",".join(servers)}
 
+    def _open_lines(self) -> None:
+        for each in self.relays.values():
+            with contextlib.suppress(LessonError):  # it runs already
+                each.start()
+
     def _node(self, node: int, role: str, port: int) -> Scratch:
-        listener = f"{'CONTROLLER' if role == 'controller' else 'PLAINTEXT'}://{LOOPBACK}:{port}"
-        own = {"process.roles": role, "node.id": node, "listeners": listener, "advertised.listeners": listener}
+        listener = f"{'CONTROLLER' if role == 'controller' else 'PLAINTEXT'}://{LOOPBACK}"
+        own = {"process.roles": role, "node.id": node, "listeners": f"{listener}:{port}"}
+        public = port
         if role == "broker":
             own["broker.rack"] = chr(ord("a") + node - 1)
-
-        def command(instance: Instance) -> list[str]:
-            words = KAFKA.programs[0].command(instance)
-            place = words.index("-cp")
-            return [*words[:place], _HEAP[role], *words[place:]]  # of two limits the later one counts
+            if self._via_relays:
+                public = ports.any_free()
+                self.relays[node] = Relay(LOOPBACK, port, parse=False, listen=public)
+        own["advertised.listeners"] = f"{listener}:{public}"
 
         def probe(endpoint: KafkaEndpoint, timeout: float) -> str:
             return KAFKA.probe(endpoint, timeout) or _unregistered(node, endpoint, timeout)
 
-        program: Program = replace(KAFKA.programs[0], title=f"Kafka's {role} {node}", command=command)
+        program = replace(adapted(KAFKA.programs[0], dict, _HEAP[role]), title=f"Kafka's {role} {node}")
         service = replace(KAFKA, title=f"Kafka {role}", probe=probe if role == "broker" else connect)
+        service = replace(service, local=lambda _port, provider: KAFKA.local(public, provider))
         return Scratch(service, program, self._settings, {**self._options, **own}, listen=(port, port))
 
 
-def cluster(brokers: int = 3, **settings: object) -> Cluster:
+def cluster(brokers: int = 3, *, via_relays: bool = False, **settings: object) -> Cluster:
     """Make a cluster of Kafka brokers: ``with lab.cluster() as cluster``. Three take about 700 MB of memory.
 
     Args:
         brokers: How many.
+        via_relays: Brokers advertise a relay each, and clients and other brokers connect to that: ``cluster.relays``.
         **settings: Lines of Kafka's configuration, for all nodes. They override the lab's.
 
     Raises:
         OutOfRangeError: There cannot be so many brokers.
     """
-    return Cluster(
-        int(in_range("the number of brokers", brokers, _FEWEST, _MOST)), Settings.from_environment(), settings
-    )
+    size = int(in_range("the number of brokers", brokers, _FEWEST, _MOST))
+    return Cluster(size, Settings.from_environment(), settings, via_relays=via_relays)
+
+
+def adapted(program: Program, files: Callable[[], Mapping[str, str]], *flags: str) -> Program:
+    """Return the program with these files in its folder, and these flags for its JVM."""
+
+    def command(instance: Instance) -> list[str]:
+        for name, text in files().items():
+            (instance.folder / name).write_text(text, encoding="utf-8")
+        words = program.command(instance)
+        place = words.index("-cp") if flags else 0
+        return [*words[:place], *flags, *words[place:]]  # of two limits the later one counts
+
+    return replace(program, command=command)
 
 
 def start_all(brokers: Sequence[Scratch], *, close: bool) -> None:

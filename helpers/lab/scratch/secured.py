@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -17,9 +17,9 @@ from helpers.lab.errors import LabError
 from helpers.lab.progress import html_table
 from helpers.lab.runtime import ports
 from helpers.lab.runtime.ports import LOOPBACK
-from helpers.lab.runtime.program import Instance, Program
-from helpers.lab.scratch.broker import Scratch, scratch
-from helpers.lab.scratch.cluster import connect, start_all
+from helpers.lab.runtime.program import Program
+from helpers.lab.scratch.broker import Scratch, Startable, scratch
+from helpers.lab.scratch.cluster import adapted, connect, start_all
 from helpers.lab.scratch.rights import Rights, configuration, settings_in
 from helpers.lab.services.base import MaskedConfig
 from helpers.lab.services.kafka import KAFKA, KafkaEndpoint
@@ -32,15 +32,13 @@ DEVICES = ("G-001", "G-002", "G-003")
 _USERS = ("admin", "broker", "bridge", "registry", *DEVICES, "planner", "analyst", "truck-1", "truck-2")
 
 
-class Secured:
+class Secured(Startable):
     """Kafka, an MQTT broker and a schema registry for this Python alone; each asks who you are.
 
     Use it as a context manager, or call :meth:`start` and :meth:`close`. Once it is started, ``kafka``, ``mqtt`` and
     ``registry`` are what an administrator's clients need, as in ``here``, and ``kafka_mtls`` what those with a
     certificate need. ``passwords`` are those of all users, as environment variables.
     """
-
-    ns = ""  # as a scratch broker's
 
     def __init__(self, settings: Settings, provider: str | None) -> None:
         self._words = {user: secrets.token_urlsafe(12) for user in _USERS}
@@ -57,28 +55,22 @@ class Secured:
         login = {"user": "registry", "password": self._words["registry"]}
         proxied = json.dumps({"ip": LOOPBACK, **login, "doors": {gate: f"http://{LOOPBACK}:{behind}"}})
         proxy = Program(name="gate", title="TLS proxy", command=lambda _: run)
-        proxy = _with(proxy, lambda: {**self._pems, "gate.json": proxied})
+        proxy = adapted(proxy, lambda: {**self._pems, "gate.json": proxied})
         https = replace(REGISTRY, title="TLS proxy", local=self._https, probe=connect)
         self._gate = Scratch(https, proxy, settings, {}, listen=(gate,))
         self._registry = Scratch(REGISTRY, REGISTRY.programs[0], settings, {}, listen=(behind, management))
 
         self._mtls = f"{LOOPBACK}:{mtls}"
         lines = settings_in("kafka.properties", port=sasl, mtls=mtls, controller=controller, **self._words)
-        kafka = _with(KAFKA.programs[0], lambda: self._pems, "-Xmx192m")
+        kafka = adapted(KAFKA.programs[0], lambda: self._pems, "-Xmx192m")
         self._kafka = Scratch(replace(KAFKA, local=self._sasl_ssl), kafka, settings, lines, listen=(sasl, controller))
 
         self._mqtt_lines: dict[str, str] = {}
         name = scratch("mqtt", provider=provider).provider
         flags = ["-Djava.security.auth.login.config=login.config"] if name == "artemis" else []
-        broker = _with(next(each for each in MQTT.programs if each.name == name), self._mqtt_files, *flags)
+        broker = adapted(next(each for each in MQTT.programs if each.name == name), self._mqtt_files, *flags)
         self._mqtt = Scratch(replace(MQTT, local=self._mqtts), broker, settings, self._mqtt_lines, listen=(mqtt,))
         self._all = [self._kafka, self._mqtt, self._registry, self._gate]
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"Kafka {self._kafka.address}, MQTT {self._mqtt.address}, registry {self._gate.address}: all with locks"
@@ -182,16 +174,3 @@ def secured(*, provider: str | None = None) -> Secured:
         ConfigurationError: There is no such MQTT broker.
     """
     return Secured(Settings.from_environment(), provider)
-
-
-def _with(program: Program, files: Callable[[], Mapping[str, str]], *flags: str) -> Program:
-    """Return the program with these files in its folder, and these flags for its JVM."""
-
-    def command(instance: Instance) -> list[str]:
-        for name, text in files().items():
-            (instance.folder / name).write_text(text, encoding="utf-8")
-        words = program.command(instance)
-        place = words.index("-cp") if flags else 0
-        return [*words[:place], *flags, *words[place:]]
-
-    return replace(program, command=command)

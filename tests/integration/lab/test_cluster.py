@@ -32,7 +32,7 @@ input()
 def cluster(_one_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAB_HOME", str(tmp_path_factory.mktemp("cluster")))  # an archive may be made there
-        with lab.cluster() as started:
+        with lab.cluster(via_relays=True) as started:  # all of this must hold behind relays, too
             yield started
 
 
@@ -101,6 +101,24 @@ def test_a_frozen_follower_leaves_the_copies_in_sync_and_comes_back(
         wait_until(lambda: follower not in partition(admin, topic).isrs, "it is out of sync")
         assert cluster[follower].alive
     wait_until(lambda: follower in partition(admin, topic).isrs, "it is in sync again")
+
+
+def test_a_frozen_line_to_the_leader_holds_records_back_and_loses_none(
+    cluster: Cluster, admin: AdminClient, topic: str
+) -> None:
+    reports: list[object] = []
+    producer = Producer({**cluster.kafka, "enable.idempotence": True, "log_level": 0})
+
+    def produce_one() -> None:
+        producer.produce(topic, b"reading", on_delivery=lambda error, _: reports.append(error))
+
+    produce_one()
+    assert producer.flush(PATIENCE) == 0
+    with cluster.relays[partition(admin, topic).leader].frozen():
+        produce_one()
+        assert producer.flush(0.5) == 1
+    assert producer.flush(PATIENCE) == 0
+    assert reports == [None, None]
 
 
 def test_a_fourth_broker_joins_in_a_rack_of_its_own(cluster: Cluster, admin: AdminClient, topic: str) -> None:

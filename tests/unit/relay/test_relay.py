@@ -298,3 +298,13 @@ def test_a_relay_runs_once_at_a_time_and_again_after_it_was_closed(broker: Broke
     with relay, socket.create_connection((relay.host, relay.port), timeout=WITHIN) as client:
         client.sendall(PINGREQ)
         wait_for(lambda: broker.read == PINGREQ)
+
+
+def test_a_relay_listens_on_a_port_that_is_known_before_it_starts(broker: Broker) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    relay = Relay("127.0.0.1", broker.port, listen=port)
+    assert relay.port == port
+    for _time in range(2):
+        with relay:
+            socket.create_connection(("127.0.0.1", port), WITHIN).close()
