@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import mqtt5
 from mqtt5 import ConnAckReasonCode, DisconnectReasonCode, PubAckReasonCode, QoS
@@ -17,9 +17,6 @@ from helpers.sink import InFlight
 from helpers.sink.records import Moment
 from helpers.topics import is_mqtt_text
 
-if TYPE_CHECKING:
-    from helpers.proxy.server import Server
-
 # The longest session, in seconds. It holds a client id and a last will, so that a will delay has a meaning.
 _LONGEST_SESSION = 300
 _LONGEST_NAME = 1_000  # characters of a client id, and of a topic that is remembered
@@ -28,11 +25,8 @@ _LONGEST_NAME = 1_000  # characters of a client id, and of a topic that is remem
 class Client(Connection):
     """A publisher, of MQTT 5 or 3.1.1."""
 
-    def __init__(self, server: Server) -> None:
-        super().__init__(server)
-        self._user: str | None = None
-        self._topic: str | None = None  # the last one that was found to be allowed
-        self._unreleased: set[int] = set()  # packet ids of QoS 2
+    _user: str | None = None
+    _topic: str | None = None  # the last one that was found to be allowed
 
     def _take(self, frame: memoryview, received: Moment) -> None:
         if not self._version:
@@ -102,10 +96,8 @@ class Client(Connection):
         elif isinstance(packet, mqtt5.PubRelPacket):
             self._unreleased.discard(packet.packet_id)
             self.transport.write(packets.ACK.pack(packets.PUBCOMP, packet.packet_id))
-        elif isinstance(packet, mqtt5.SubscribePacket):
-            self.transport.write(packets.suback(self._version, packet))
-        elif isinstance(packet, mqtt5.UnsubscribePacket):
-            self.transport.write(packets.unsuback(self._version, packet))
+        elif isinstance(packet, (mqtt5.SubscribePacket, mqtt5.UnsubscribePacket)):
+            self.transport.write(packets.refusal(self._version, packet))
         elif isinstance(packet, mqtt5.DisconnectPacket):
             self._disconnect(packet)
         else:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from helpers.proxy.access import mapping, read_users
 from helpers.sink.config import SinkConfig, check, tls_context
 
-_WINDOWS = range(1, 65_536)
 # The smallest limit with room for a CONNECT, and the largest packet that its four bytes of length allow.
 _PACKET_SIZES = range(1_000, 268_435_461)
 
@@ -50,7 +49,7 @@ class ProxyConfig(SinkConfig):
         super().__post_init__()
         check([
             (not self.dead_letter_topic, "One bad message must not stop all clients.", "name a dead_letter_topic"),
-            (self.receive_maximum not in _WINDOWS, "receive_maximum is out of range.", "give 1 to 65535"),
+            (self.receive_maximum not in range(1, 65_536), "receive_maximum is out of range.", "give 1 to 65535"),
             (self.max_packet_size not in _PACKET_SIZES, "max_packet_size is out of range.",
              f"give {_PACKET_SIZES[0]} to {_PACKET_SIZES[-1]} bytes"),
             (min(self.byte_budget, self.connect_timeout) <= 0, "byte_budget and connect_timeout must be above zero.",

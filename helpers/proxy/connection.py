@@ -40,6 +40,7 @@ class Connection(asyncio.Protocol):
         self._patience = server.config.connect_timeout
         self.client_id = ""
         self.unacked: deque[tuple[InFlight, bytes]] = deque()
+        self._unreleased: set[int] = set()  # packet ids of QoS 2
         self._will: mqtt5.Will | None = None
         self._will_size = self._session_expiry = 0
 
@@ -146,7 +147,7 @@ class Connection(asyncio.Protocol):
     def _leave(self) -> None:
         self.ended, self._since = True, self._server.now()
         self.unacked.clear()
-        self._framer.clear()
+        self._framer = packets.Framer(0)
         self._park()
         self._server.disconnected(self)
 

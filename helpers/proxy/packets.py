@@ -10,14 +10,14 @@ import struct
 from collections.abc import Iterator
 
 import mqtt5
-from mqtt5 import ConnAckReasonCode, DisconnectReasonCode, QoS, SubAckReasonCode, UnsubAckReasonCode
+from mqtt5 import ConnAckReasonCode, DisconnectReasonCode, QoS
 
 CONNECT, PUBLISH, SUBSCRIBE, UNSUBSCRIBE = 1, 3, 8, 10
 FOUR, FIVE = 4, 5  # the protocol levels of 3.1.1 and 5
 
 # Type and length, then the packet identifier: without a reason code each means success, in both versions.
 ACK = struct.Struct(">HH")
-PUBACK, PUBREC, PUBCOMP, UNSUBACK = 0x4002, 0x5002, 0x7002, 0xB002
+PUBACK, PUBREC, PUBCOMP = 0x4002, 0x5002, 0x7002
 PINGRESP = b"\xd0\x00"
 RETAINED = ("mqtt.retain", "1")  # a user property, for Kafka
 
@@ -51,10 +51,6 @@ class Framer:
 
     def __len__(self) -> int:
         return len(self._rest)
-
-    def clear(self) -> None:
-        """Forget them."""
-        self._rest = bytearray()
 
     def feed(self, data: bytes) -> Iterator[memoryview]:
         """Yield the packets that ``data`` completes. Raises ``ProtocolError`` at the first that is too large."""
@@ -90,7 +86,7 @@ def read(frame: memoryview, version: int) -> mqtt5.Packet:
         return mqtt5.read(frame if version == FIVE else memoryview(_as_five(bytes(frame))))[0]
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # the codec panics on text that is not UTF-8; a panic is a BaseException
+    except BaseException as error:  # a panic of the codec, as on text that is not UTF-8, is a BaseException
         raise ProtocolError from error
 
 
@@ -133,13 +129,16 @@ def _as_five(data: bytes) -> bytes:
     else:
         return data
     pieces = [body[start:end] for start, end in zip([0, *places], [*places, None], strict=True)]
-    body = b"\x00".join(pieces)
-    return data[:1] + _length(len(body)) + body
+    return _with_length(data[0], b"\x00".join(pieces))
 
 
 def _length(value: int) -> bytes:
     """Return a variable byte integer (MQTT 5.0, 1.5.5)."""
     return bytes([value]) if value < _MORE else bytes([value & 0x7F | _MORE]) + _length(value >> 7)
+
+
+def _with_length(first: int, body: bytes) -> bytes:
+    return bytes([first]) + _length(len(body)) + body
 
 
 def connack(version: int, code: ConnAckReasonCode = ConnAckReasonCode.SUCCESS, **granted: int | str | None) -> bytes:
@@ -149,17 +148,14 @@ def connack(version: int, code: ConnAckReasonCode = ConnAckReasonCode.SUCCESS, *
     return mqtt5.ConnAckPacket(reason_code=code, max_qos=QoS.AT_LEAST_ONCE, **granted).write()  # type: ignore[arg-type]
 
 
-def suback(version: int, packet: mqtt5.SubscribePacket) -> bytes:
-    """Return the refusal of every topic filter: valid, but not accepted here (MQTT 5.0, table 3.8)."""
-    count = len(packet.topic_filters)
-    if version < FIVE:
-        return b"\x90" + _length(2 + count) + packet.packet_id.to_bytes(2, "big") + b"\x80" * count
-    return mqtt5.SubAckPacket(packet.packet_id, [SubAckReasonCode.IMPLEMENTATION_SPECIFIC_ERROR] * count).write()
+def refusal(version: int, packet: mqtt5.SubscribePacket | mqtt5.UnsubscribePacket) -> bytes:
+    """Return a SUBACK that refuses every topic filter, or an UNSUBACK: no subscription existed.
 
-
-def unsuback(version: int, packet: mqtt5.UnsubscribePacket) -> bytes:
-    """Return that no subscription existed; in 3.1.1, which has no codes for it, that none exists now."""
-    if version < FIVE:
-        return ACK.pack(UNSUBACK, packet.packet_id)
-    codes = [UnsubAckReasonCode.NO_SUBSCRIPTION_EXISTED] * len(packet.patterns)
-    return mqtt5.UnsubAckPacket(packet.packet_id, codes).write()
+    The filters are valid, but not accepted here (MQTT 5.0, tables 3.8 and 3.9). In 3.1.1 UNSUBACK has no codes.
+    """
+    five = version == FIVE
+    if isinstance(packet, mqtt5.SubscribePacket):
+        first, codes = 0x90, (b"\x83" if five else b"\x80") * len(packet.topic_filters)
+    else:
+        first, codes = 0xB0, b"\x11" * len(packet.patterns) * five
+    return _with_length(first, packet.packet_id.to_bytes(2, "big") + b"\x00" * five + codes)

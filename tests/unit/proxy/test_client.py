@@ -154,6 +154,7 @@ def test_qos_2_is_refused_in_mqtt_5_and_kept_apart_in_3_1_1() -> None:
     assert len(place.sink.sent) == 2, "the number is free again"
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the codec, on its way to a panic
 @pytest.mark.parametrize(
     ("sent", "code"),
     [
@@ -386,6 +387,7 @@ PIECES = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the codec, on its way to a panic
 @given(
     first=st.sampled_from([b"", connect("G-9"), CONNECT_FOUR.replace(b"G-1", b"G-9")]),
     pieces=st.lists(PIECES, max_size=6),
