@@ -4,6 +4,7 @@ The lab lives in a temporary folder and listens on free ports, so a lab that run
 started when the first test asks for it. Its MQTT broker is Mosquitto where that is installed, else Artemis; ``--mqtt``
 chooses. A test that depends on this choice, because one of its fixtures does, has the marker ``mqtt``, by which it can
 be run on the other one too. A test marked ``without_mqtt`` uses the other services only; its ``here`` has no broker.
+One marked ``any_mqtt`` has a broker, and would find the same on each.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
+from tests import ordering
+
 # A busy machine is slow, not wrong.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
@@ -38,7 +41,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="MQTT broker of the tests' lab: native (Mosquitto) or embedded (Artemis)",
     )
-    parser.addoption("--again", action="store_true", help="run each lesson once more, untouched after it was solved")
+    parser.addoption(
+        "--again", action="store_true", help="let nbmake run each lesson once more, untouched after it was solved"
+    )
 
 
 def pytest_configure() -> None:
@@ -48,11 +53,16 @@ def pytest_configure() -> None:
         signal.signal(each, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # before -m looks for the marker
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     for item in items:
-        if "mqtt_provider" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("without_mqtt"):
+        if "mqtt_provider" in getattr(item, "fixturenames", ()) and not any(
+            map(item.get_closest_marker, ("without_mqtt", "any_mqtt"))
+        ):
             item.add_marker(pytest.mark.mqtt)
+    yield  # now -m looks for the marker
+    if (workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
+        items[:] = ordering.dealt(items, workers)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -79,6 +79,27 @@ class Lesson:
         return self.path.stem[3:]
 
     @property
+    def seconds(self) -> int:
+        """How long Run All takes, as its header says."""
+        said = re.search(r"\*Run All: (\d+) s", self.text)
+        return int(said[1]) if said else 0
+
+    @property
+    def uses_mqtt(self) -> bool:
+        """Whether it may use an MQTT broker, the lab's or one of its own."""
+        return bool(re.search(r"\.mqtt\b|\bmqtt\.|\bpaho\b|\bsecured\(", self.text))
+
+    @property
+    def uses_cluster(self) -> bool:
+        """Whether it starts a cluster, or brokers with locks."""
+        return "lab.cluster(" in self.text or "lab.secured(" in self.text
+
+    @property
+    def live(self) -> bool:
+        """Whether it has figures that change while a cell runs."""
+        return "live.run(" in self.text or "LiveFigure(" in self.text
+
+    @property
     def notebook(self) -> Any:
         return nbformat.v4.reads(self.text)  # joins lines, and changes nothing else
 

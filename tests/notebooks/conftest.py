@@ -7,15 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import cluster_lock
-from tests.notebooks.anatomy import Lesson
+from tests.ordering import wants_cluster
 
 
 @pytest.fixture(autouse=True)
 def _a_cluster_at_a_time(request: pytest.FixtureRequest) -> Iterator[None]:
-    call = getattr(request.node, "callspec", None)
-    lesson = call and call.params.get("lesson")  # another module's ``lesson`` may be something else
-    large = isinstance(lesson, Lesson) and ("lab.cluster(" in lesson.text or "lab.secured(" in lesson.text)
-    if large and "lab_env" in request.fixturenames:
+    if wants_cluster(request.node):
         with cluster_lock():
             yield
     else:
