@@ -32,6 +32,7 @@ SAYS = {
     "lab prefetch --to DIR": "Everything is in",
     "lab down": "Ended: ",
     "uv run pytest tests/notebooks/test_hygiene.py -k NN": " passed",
+    "uv run pytest --nbmake --nbmake-timeout=60 notebooks/00_start_here.ipynb": "1 passed",
 }
 # These change what the others use, or begin with nothing.
 ENDING = ("lab down", "lab down --wipe")

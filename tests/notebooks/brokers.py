@@ -23,7 +23,7 @@ def names(here: Any) -> set[tuple[str, str]]:
     topics = [name for name in admin.list_topics(timeout=_TIMEOUT).topics if not name.startswith("__")]
     groups = [each.group_id for each in admin.list_consumer_groups(request_timeout=_TIMEOUT).result().valid]
     subjects = SchemaRegistryClient(dict(here.registry)).get_subjects()
-    found = {"topic": topics, "group": groups, "subject": subjects, "retained": retained(here)}
+    found = {"topic": topics, "group": groups, "subject": subjects, "retained": retained(here) if here.mqtt else []}
     return {(kind, name) for kind, each in found.items() for name in each}
 
 

@@ -24,6 +24,9 @@ from helpers.lab.services.influxdb import InfluxEndpoint
 from helpers.relay import Relay
 from tests.integration.checks.speaking import Unique, assert_not_yet, commit, publish, write
 
+# What these tests see of the MQTT broker is that it is away.
+pytestmark = pytest.mark.any_mqtt
+
 NAMES = {"mqtt": "the MQTT broker", "kafka": "Kafka", "registry": "the schema registry", "influxdb": "InfluxDB"}
 Check = Callable[..., Result]
 EVERY_CHECK = pytest.mark.parametrize(
