@@ -127,6 +127,7 @@ def test_simulate_publishes_what_it_says(lab_env: dict[str, str], command: Comma
     assert "50 readings published and acknowledged." in answer.stdout
 
 
+@pytest.mark.slow  # half a minute: 225 MB there and back, and three archives made
 @pytest.mark.without_mqtt
 def test_prefetch_copies_everything_and_takes_it_back(
     lab_env: dict[str, str], command: Command, tmp_path: Path

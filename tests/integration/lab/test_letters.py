@@ -13,6 +13,7 @@ import pytest
 from helpers import lab
 
 pytestmark = [
+    pytest.mark.slow,  # a lab of Java only, from a copy of the downloads, and a lesson on it
     pytest.mark.skipif(sys.platform == "win32", reason="by design: locales like these are a POSIX idea"),
     pytest.mark.timeout(400),
 ]

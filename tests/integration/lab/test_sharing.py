@@ -195,6 +195,7 @@ def test_a_name_belongs_to_one_learner(room: Room, unique: Callable[[str], str])
     assert name not in run_lab(room.env, "status").stdout
 
 
+@pytest.mark.slow  # over a minute: four runs of lessons
 def test_two_learners_do_the_same_lessons_at_once(room: Room, unique: Callable[[str], str]) -> None:
     ana, ben = ({"name": unique(each).replace("-", "")} for each in ("ana", "ben"))
     for each in (ana, ben):
