@@ -21,9 +21,7 @@ from tests.notebooks.anatomy import Lesson, lessons, parsed, tags
 from tests.notebooks.bank import Exercise, Wrong, attempts, bank, exercise_cells, mutants, problems, text
 
 BANKS = {lesson: found for lesson in lessons() if (found := bank(lesson.number))}
-# Two to four minutes of a quiet machine each, and for lesson 11 a quiet one: three brokers learn of a new topic one
-# after the other, and a check may ask the last one.
-WEEKLY = {"07", "11", "12"}
+WEEKLY = {"12"}  # not tried often enough beside other tests
 EACH_BANK = pytest.mark.parametrize(
     ("lesson", "exercises"),
     [
