@@ -70,7 +70,7 @@ def lesson(server: Any, **credentials: str) -> dict[str, Any]:
         "here": SimpleNamespace(influxdb=SimpleNamespace(url=url, **endpoint)),
         "forget": lambda _group: None,
     }
-    for cell in ("rows", "influx", "sink-run"):
+    for cell in ("rows", "influx", "influx-afresh", "sink-run"):
         cells.define("10", cell, names)
     return names
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.notebooks.bank import Exercise, Wrong
 
 SETUP = [
-    "past", "road", "client", "feed", "consumer", "rows", "duckdb", "store", "predict-crash", "reveal-crash",
+    "past", "road", "feed", "consumer", "rows", "duckdb", "store", "predict-crash", "reveal-crash",
     "exactly-once", "read-on", "clean", "replay", "question",
 ]  # fmt: skip
 

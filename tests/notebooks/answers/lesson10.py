@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.notebooks.bank import Exercise, Wrong
 
 SETUP = ["log", "consumer", "rows", "key", "predict-twice", "reveal-twice", "rates", "errors", "hours", "first-alarm"]
-STAGE = [*SETUP, "client", "begin"]
+STAGE = [*SETUP, "begin"]
 
 EXERCISES = [
     Exercise(
