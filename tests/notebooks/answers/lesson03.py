@@ -4,12 +4,12 @@ from tests.notebooks.bank import Exercise, Wrong
 
 BEGIN_1 = 'watch.forget("delivery/notice/G-003", retained=True)\nnotice = f"{ns}delivery/notice/G-003"\n'
 BEGIN_2 = """
-guard = new_client("guard", reconnect_on_failure=False)
+guard = new_client("delivery-guard", via=line, reconnect_on_failure=False)
 watch.forget("delivery/guard/status", retained=True)
 status = f"{ns}delivery/guard/status"
 """
 BEGIN_3 = """
-sunday = new_client("sunday")
+sunday = new_client("delivery-sunday")
 connect(sunday)
 leave(sunday)
 """
@@ -44,7 +44,7 @@ EXERCISES = [
                 "Nothing was published",
                 BEGIN_1
                 + """
-clerk = new_client("clerk")
+clerk = new_client("delivery-clerk")
 clerk.will_set(notice, "half full", qos=1, retain=True)
 connect(clerk)
 leave(clerk)
@@ -54,7 +54,7 @@ leave(clerk)
         right={
             "QoS 0, and a word before it": BEGIN_1
             + """
-clerk = new_client("clerk")
+clerk = new_client("delivery-clerk")
 connect(clerk)
 for text in (b"full", b"half full"):
     clerk.publish(notice, text, retain=True)
@@ -62,7 +62,7 @@ leave(clerk)
 """,
             "as a will": BEGIN_1
             + """
-clerk = new_client("clerk", reconnect_on_failure=False)
+clerk = new_client("delivery-clerk", via=line, reconnect_on_failure=False)
 clerk.will_set(notice, "half full", qos=1, retain=True)
 connect(clerk, via=line)
 line.cut()
@@ -101,7 +101,7 @@ line.cut()
         ],
         right={
             "online in on_connect, and again after a cut": """
-guard = new_client("guard")
+guard = new_client("delivery-guard", via=line)
 watch.forget("delivery/guard/status", retained=True)
 status = f"{ns}delivery/guard/status"
 published = Queue()
@@ -114,7 +114,7 @@ published.get(timeout=10)
 """,
             "another client, with a session": BEGIN_2
             + """
-guard = new_client("watchman", reconnect_on_failure=False)
+guard = new_client("delivery-watchman", via=line, reconnect_on_failure=False)
 guard.will_set(status, "offline", qos=2, retain=True)
 connect(guard, via=line, keepalive=5, properties=properties(PacketTypes.CONNECT, SessionExpiryInterval=60))
 guard.publish(status, "online", qos=2, retain=True).wait_for_publish(10)
@@ -137,7 +137,7 @@ guard.publish(status, "online", qos=2, retain=True).wait_for_publish(10)
         right={
             "plain paho, QoS 2": BEGIN_3
             + """
-plain = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"{ns}delivery-sunday", protocol=mqtt.MQTTv5)
+plain = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=f"{ns}delivery-sunday", protocol=mqtt.MQTTv5)
 plain.on_connect = lambda client, *_: client.subscribe(f"{ns}delivery/sunday/#", 2)
 plain.on_subscribe = lambda client, *_: client.disconnect()
 session = properties(PacketTypes.CONNECT, SessionExpiryInterval=600)

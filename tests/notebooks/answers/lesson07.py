@@ -26,7 +26,7 @@ def take(client, userdata, message):
     {then}
 
 
-client = lab_client("bridge-exercise")
+client = new_client("bridge-exercise", via=lab_line)
 client.on_message = take
 client.connect(lab_line.host, lab_line.port, clean_start=False, properties=persistent())
 while time.monotonic() < active + 2:
@@ -54,7 +54,7 @@ EXERCISES = [
     Exercise(
         cell="session-exercise",
         misconception="A message may be acknowledged when it was handed to the producer.",
-        needs=["scratch", "program", "session-filled"],
+        needs=["scratch", "client", "program", "session-tools", "session-filled"],
         wrong=[
             Wrong(
                 "acknowledged before it is stored",

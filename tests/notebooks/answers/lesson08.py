@@ -18,6 +18,7 @@ EXERCISES = [
         needs=[
             "prepare",
             "topics",
+            "client",
             "beside",
             "device",
             "device-connects",
