@@ -25,6 +25,7 @@ class AckQueue:
     def __init__(self) -> None:
         self.generation = 0
         self._waiting: deque[InFlight] = deque()
+        self.add = self._waiting.append  # note a message that was just received
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -34,16 +35,12 @@ class AckQueue:
         self.generation += 1
         self._waiting.clear()
 
-    def add(self, message: InFlight) -> None:
-        """Note a message that was just received."""
-        self._waiting.append(message)
-
     def take(self) -> bytes:
         """Return the PUBACKs that are due, ready to send; ``b""`` if there are none."""
         waiting = self._waiting
         due = []
         while waiting and waiting[0].done:
-            due.append(PUBACK.pack(_SUCCESS, waiting.popleft().packet.packet_id))
+            due.append(PUBACK.pack(_SUCCESS, waiting.popleft().packet_id))
         return b"".join(due)
 
     @property

@@ -108,16 +108,17 @@ class Forward(Runner[BridgeConfig]):
 
     def _receive(self, packets: list[mqtt5.Packet]) -> None:
         """Pass on what came. Here, and in what it calls for each message, the bridge spends its time."""
-        counts, sink, received = self.counts, self._sink, Moment.now()
+        counts, sink, add, received = self.counts, self._sink, self._acks.add, Moment.now()
         for packet in packets:
             if type(packet) is not mqtt5.PublishPacket:
                 self._control(packet)
                 continue
             message = InFlight(packet, received, sink)
-            if packet.packet_id is not None:
+            if message.packet_id is not None:
                 counts.received += 1
-                counts.redelivered += packet.duplicate
-                self._acks.add(message)
+                if packet.duplicate:
+                    counts.redelivered += 1
+                add(message)
             elif not self._takes_qos0(packet):
                 continue
             if packet.user_properties:

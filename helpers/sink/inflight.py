@@ -19,23 +19,23 @@ _MESSAGE, _PROPERTY = 900, 280
 class InFlight:
     """A received message until Kafka has it: what was received, when, and whether it is ``done``.
 
-    ``size``: the bytes of memory it costs, which count against the budget. ``reason``: why it is a dead letter,
-    if it is one; ``truncated``: whether that was cut to fit. ``untimed``: whether Kafka refused the device's time.
+    ``packet_id``: of QoS 1, else ``None``. ``size``: the bytes of memory it costs, which count against the budget.
+    ``reason``: why it is a dead letter, if it is one; ``truncated``: whether that was cut to fit. ``untimed``: whether
+    Kafka refused the device's time.
     """
 
-    __slots__ = ("_sink", "done", "packet", "reason", "received", "size", "truncated", "untimed")
+    __slots__ = ("_sink", "done", "packet", "packet_id", "reason", "received", "size", "truncated", "untimed")
 
     def __init__(self, packet: mqtt5.PublishPacket, received: Moment, sink: Sink) -> None:
         self.packet = packet
+        self.packet_id = packet.packet_id  # kept, since the codec makes a new int at each look
         self.received = received
         size = _MESSAGE + len(packet.payload) + len(packet.topic)
         for name, value in packet.user_properties:
             size += _PROPERTY + len(name) + len(value)
         self.size = size
-        self.done = False
+        self.done = self.truncated = self.untimed = False
         self.reason = ""
-        self.truncated = False
-        self.untimed = False
         self._sink = sink
 
     def report(self, error: KafkaError | None, _message: Message) -> None:

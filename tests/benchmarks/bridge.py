@@ -101,9 +101,10 @@ class Arena:
 
     def stored(self, topic: str) -> int:
         # A topic that was just made may have no leader yet.
-        for _ in range(20):
+        for _ in range(300):
             with contextlib.suppress(KafkaException):
                 return self._stored(topic)
+            self._look.list_topics(topic, timeout=30)
             time.sleep(0.1)
         return self._stored(topic)
 
