@@ -10,7 +10,6 @@ One marked ``any_mqtt`` has a broker, and would find the same on each.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import signal
 import uuid
@@ -21,7 +20,7 @@ from typing import Any
 
 import psutil
 import pytest
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from tests import ordering
@@ -33,7 +32,6 @@ settings.load_profile("patient")
 # With LAB_CI set a skipped test fails, unless its reason has this in it.
 BY_DESIGN = "by design: "
 KEPT = {"LAB_CACHE", "LAB_CI"}
-_GB_FOR_TWO_CLUSTERS = 16
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -190,30 +188,19 @@ def unique() -> Callable[[str], str]:
     return lambda word: f"{word}-{uuid.uuid4().hex[:8]}"
 
 
-@contextlib.contextmanager
-def room_for_a_cluster() -> Iterator[None]:
-    """Wait until a cluster of brokers may run on this machine: it takes 700 MB. From 16 GB on there is room for two."""
+def cluster_lock() -> FileLock:
+    """A lock of this machine for who starts a cluster of brokers: it takes 700 MB."""
     from helpers.lab.settings import Settings
 
     cache = Settings.from_environment().cache
     cache.mkdir(parents=True, exist_ok=True)
-    places = 2 if psutil.virtual_memory().total > _GB_FOR_TWO_CLUSTERS * 1e9 else 1
-    for lock in itertools.cycle([FileLock(cache / f"cluster-{place}.lock") for place in range(places)]):
-        try:
-            lock.acquire(timeout=0.5)
-        except Timeout:
-            continue
-        break
-    try:
-        yield
-    finally:
-        lock.release()
+    return FileLock(cache / "cluster.lock")
 
 
 @pytest.fixture(scope="module")
 def _one_cluster() -> Iterator[None]:
-    """Wait for room, and hold it while a module's tests use their cluster."""
-    with room_for_a_cluster():
+    """Hold the lock while a module's tests use their cluster."""
+    with cluster_lock():
         yield
 
 

@@ -24,7 +24,7 @@ def lesson_run_by(item: pytest.Item) -> Lesson | None:
 
 
 def wants_cluster(item: pytest.Item) -> bool:
-    """Whether a test starts a cluster, or brokers with locks: there is room for one, or two, on a machine."""
+    """Whether a test starts a cluster, or brokers with locks: there is one at a time on a machine."""
     lesson = lesson_run_by(item)
     return lesson.uses_cluster if lesson else "_one_cluster" in getattr(item, "fixturenames", ())
 

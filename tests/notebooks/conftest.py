@@ -1,4 +1,4 @@
-"""Lessons that start a cluster, or brokers with locks, wait until there is room for it on the machine."""
+"""Lessons that start a cluster, or brokers with locks, run one at a time on a machine."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import room_for_a_cluster
+from tests.conftest import cluster_lock
 from tests.ordering import wants_cluster
 
 
 @pytest.fixture(autouse=True)
 def _a_cluster_at_a_time(request: pytest.FixtureRequest) -> Iterator[None]:
     if wants_cluster(request.node):
-        with room_for_a_cluster():
+        with cluster_lock():
             yield
     else:
         yield
