@@ -102,12 +102,12 @@ LESSONS = {
 
 
 def find(name: str) -> Lesson:
-    """Return a lesson by its number, ``"2"`` and ``"02"`` alike, or by a word it owns, which no renumbering changes.
+    """Return a lesson by its number, ``"2"`` and ``"02"`` alike, or by what stays: its slug, or a word it owns.
 
     Raises:
         ConfigurationError: There is no such lesson.
     """
     for lesson in LESSONS.values():
-        if name.zfill(2) == lesson.number or name in lesson.owns:
+        if name.zfill(2) == lesson.number or name in {Path(lesson.file).stem[3:], *lesson.owns}:
             return lesson
     raise ConfigurationError("lesson", f"there is no lesson {name!r}", remedy=f"Choose from {', '.join(LESSONS)}.")

@@ -17,12 +17,14 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from helpers.errors import LessonError
 from helpers.paths import ROOT
 from tests.notebooks import cells
-from tests.notebooks.anatomy import KERNELSPEC
+from tests.notebooks.anatomy import KERNELSPEC, SHORT_LINE
 
 INTRODUCTION = """\
 # {number} · {title}
 
 *Run All: 10 s (measured) · allow 45 min (an estimate)*
+
+{line}
 
 One sentence: what is at stake.
 
@@ -45,7 +47,7 @@ CONNECT = """\
 from helpers import lab
 from helpers.checks import Watch, lesson{number}
 
-here = lab.connect(lesson="{number}")
+here = lab.connect(lesson="{slug}")
 watch = Watch(here, mqtt_filters=["{word}/#"])
 here"""
 
@@ -98,6 +100,29 @@ client.loop_stop()
 ```
 
 </details>"""
+
+IN_15_MINUTES = {
+    "claim": """\
+## In 15 minutes
+
+*It needs only the first code cell of this page. It is for people in a hurry, and for you in a month: do you still know
+what happens?*
+
+**One claim.**
+
+What is about to happen. How many readings are lost?""",
+    "predict": """\
+from helpers.figures import Prediction
+
+prediction = Prediction("{word}-short", "none", "one", "both")
+prediction""",
+    "reveal": """\
+from helpers.figures import fates
+
+print("Your prediction:", prediction or "none yet", "- the answer: b")
+fates({{"a trial": [(1, "once"), (2, "lost")]}})""",
+    "after": "What follows from it.",
+}
 
 CLOSING = {
     "recap": "## Recap\n\n- One sentence for each section.",
@@ -176,7 +201,8 @@ def create(number: str, title: str, root: Path = ROOT) -> str:
         )
     if there := sorted((root / "notebooks").glob(f"{number}_*.ipynb")):
         raise LessonError(f"Lesson {number} is there already: {there[0].name}.", remedy="Choose another number.")
-    names = {"number": number, "title": title, "word": word, "file": f"{number}_{word.replace('-', '_')}.ipynb"}
+    slug = word.replace("-", "_")
+    names = {"number": number, "title": title, "word": word, "slug": slug, "file": f"{number}_{slug}.ipynb"}
     catalogue = root / "helpers" / "lessons.py"
     picture = (root / "notebooks" / "pictures" / "pipeline.svg").read_text(encoding="utf-8")
     written = {
@@ -197,11 +223,16 @@ def _notebook(names: dict[str, str]) -> Any:
     def tagged(source: str, tag: str) -> Any:
         return new_code_cell(source.format(**names), id=f"{names['word']}-{tag}", metadata={"tags": [tag]})
 
+    def short(name: str, source: str) -> Any:
+        if name in {"claim", "after"}:
+            return new_markdown_cell(source, id=f"short-{name}", metadata={"tags": ["short"]})
+        return new_code_cell(source.format(**names), id=f"short-{name}", metadata={"tags": [name, "short"]})
+
     return new_notebook(
         metadata={"kernelspec": KERNELSPEC, "language_info": {"name": "python"}},
         cells=[
-            new_markdown_cell(INTRODUCTION.format(**names), id="introduction"),
-            new_code_cell(CONNECT.format(**names), id="connect"),
+            new_markdown_cell(INTRODUCTION.format(**names, line=SHORT_LINE), id="introduction"),
+            new_code_cell(CONNECT.format(**names), id="connect", metadata={"tags": ["short"]}),
             new_markdown_cell(SECTION, id="claim"),
             new_code_cell(cells.source("00", "mqtt-client").removeprefix("import queue\n\n"), id="new-client"),
             new_markdown_cell(QUESTION, id="question"),
@@ -210,6 +241,7 @@ def _notebook(names: dict[str, str]) -> Any:
             new_markdown_cell("## Exercises", id="exercises"),
             *(cell for exercise in "12" for cell in _exercise(exercise, names)),
             new_markdown_cell("## Go further\n\nWhat one may skip.", id="further"),
+            *(short(name, source) for name, source in IN_15_MINUTES.items()),
             *(new_markdown_cell(text, id=name) for name, text in CLOSING.items()),
         ],
     )

@@ -58,7 +58,7 @@ def provided_by(status: lifecycle.Status) -> str:
 
 
 def connect(*, lesson: str | None = None, report: Reporter | None = None) -> Here:
-    """Attach to the lab, starting what ``lesson`` (``"04"``) needs, and reset what that lesson made before.
+    """Attach to the lab, starting what ``lesson`` (a number or slug) needs, and reset what that lesson made before.
 
     With a lesson, what an earlier run of it left running in this process is ended first (:func:`~helpers.lab.beside`).
 

@@ -19,7 +19,8 @@ import nbformat.v4
 from helpers.paths import NOTEBOOKS, ROOT
 
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-TAGS = {"exercise", "check", "solution", "predict", "reveal"}
+TAGS = {"exercise", "check", "solution", "predict", "reveal"}  # a cell has one of them at most
+SHORT = "short"  # and any cell may have this one
 CLOSING = ["Recap", "What breaks in production", "Next", "Sources"]
 HEADER = re.compile(r"^\*Run All: \d+ s \(measured\) · allow \d+ min \(an estimate\)\*$", re.MULTILINE)
 SOLUTION = re.compile(
@@ -31,7 +32,7 @@ FIGURE = re.compile(r"\b(?:go\.Figure|FigureWidget|make_subplots|px\.\w+)\(")
 NAMED_FIGURE = re.compile(rf"^ *(?P<name>\w+) = {FIGURE.pattern}", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)(?:\s+\"[^\"]*\")?\)")
 # The core path ends where exercises, or what may be skipped, begin.
-CORE_ENDS = re.compile(r"^## (Exercises?|Go further|Recap)\b", re.MULTILINE)
+CORE_ENDS = re.compile(r"^## (Exercises?|Go further|In 15 minutes|Recap)\b", re.MULTILINE)
 CELL_LINES = 30
 CORE_BUDGET = {"sections": 5, "words": 1_800, "lines of code": 220, "predictions": 2, "exercises": 1}
 # Lessons written before the budget. A ceiling is what they have today, rounded up: it may be lowered, never raised.
@@ -64,6 +65,17 @@ def new_client(name, *, via=here.mqtt, version=mqtt.MQTTv5, **options):
 # Lessons whose brokers know other names and passwords than the lab's, or whose clients are the subject.
 CLIENTS_OF_THEIR_OWN = {"locks_and_keys", "break_it", "grow"}
 CLIENTS_OF_THEIR_OWN |= {"topics_two_ways"}  # still has a recipe of its own
+# The path of 15 minutes, which tests/notebooks/test_short_paths.py runs alone.
+SHORT_LINE = (
+    "**Only 15 minutes?** Run the first code cell, then the section *In 15 minutes* near the end "
+    "(*View → Table of Contents* lists the sections)."
+)
+SHORT_LIMITS = {"claims": 1, "predictions": 1, "figures": 1}
+SHORT_LINES = 60
+# Lessons that have no such path yet.
+WITHOUT_SHORT_PATH = {"break_it", "grow"}
+CLAIM = re.compile(r"^\*\*[^*\n]+\*\*$", re.MULTILINE)
+DRAWS = re.compile(r"\b(?:go\.Figure|fates|partitions|sequence|charts\.\w+|live\.figure)\(")
 # Names on the package index that are imported under another name.
 IMPORTED_AS = {"paho-mqtt": "paho", "confluent-kafka": "confluent_kafka"}
 # The learner writes a bridge by hand in lesson 7; only then does the packaged one appear.
@@ -141,6 +153,11 @@ def lessons() -> list[Lesson]:
 def tags(cell: Any) -> list[str]:
     """A cell's tags; an untagged cell has none."""
     return list(cell.metadata.get("tags", []))
+
+
+def short_path(notebook: Any) -> list[Any]:
+    """The cells that somebody with 15 minutes reads and runs."""
+    return [cell for cell in notebook.cells if SHORT in tags(cell)]
 
 
 def solution(cell: Any) -> str | None:
@@ -245,10 +262,12 @@ def closing(lesson: Lesson) -> Iterator[str]:
 def tag_order(lesson: Lesson) -> Iterator[str]:
     """Exercise, check, solution: three cells in a row. A prediction, then its reveal."""
     cells = lesson.cells
+    kinds = []
     for cell in cells:
-        if len(tags(cell)) > 1 or set(tags(cell)) - TAGS:
+        kind, *more = [each for each in tags(cell) if each != SHORT] or [""]
+        kinds.append(kind)
+        if more or kind not in TAGS | {""}:
             yield f"cell {cell.id!r} has the tags {tags(cell)}"
-    kinds = [(tags(cell) or [""])[0] for cell in cells]
     yield from _followed(kinds, cells, ["exercise", "check", "solution"], {"solution": "markdown"})
     yield from _followed(kinds, cells, ["predict", "reveal"], {})
     if not 2 <= kinds.count("exercise") <= 4:
@@ -452,6 +471,45 @@ def lines_of_code(cell: Any) -> int:
     return sum(bool(line.strip()) for line in cell.source.splitlines()) if counts else 0
 
 
+def connects(lesson: Lesson) -> Iterator[str]:
+    """By the slug, which stays when lessons are inserted before this one and its number grows."""
+    first = next(cell for cell in lesson.cells if cell.cell_type == "code")
+    if f'lab.connect(lesson="{lesson.slug}")' not in first.source and lesson.slug not in WITHOUT_SHORT_PATH:
+        yield f'the first code cell does not call lab.connect(lesson="{lesson.slug}")'
+
+
+def quarter_of_an_hour(lesson: Lesson) -> Iterator[str]:
+    """One claim, one prediction, one figure, in the first code cell and a section that needs no other."""
+    if lesson.slug in WITHOUT_SHORT_PATH:
+        return
+    if SHORT_LINE not in lesson.cells[0].source.splitlines():
+        yield f"the first cell lacks the line {SHORT_LINE!r}"
+    cells = short_path(lesson.notebook)
+    places = [place for place, cell in enumerate(lesson.cells) if SHORT in tags(cell)]
+    first = next(place for place, cell in enumerate(lesson.cells) if cell.cell_type == "code")
+    headings = [cell.id for cell in cells if cell.source.startswith("## In 15 minutes\n")]
+    if not headings or places != [first, *range(places[-1] - len(places) + 2, places[-1] + 1)]:
+        yield "tagged 'short' are not exactly the first code cell and a section '## In 15 minutes'"
+    prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    found = {
+        "claims": len(CLAIM.findall(prose)),
+        "predictions": sum("predict" in tags(cell) for cell in cells),
+        "figures": len(DRAWS.findall(code)),
+    }
+    for what, number in SHORT_LIMITS.items():
+        if found[what] != number:
+            yield f"in 15 minutes there are {found[what]} {what}, not {number}"
+    for cell in cells:
+        if lines_of_code(cell) > CELL_LINES:
+            yield f"cell {cell.id!r} has {lines_of_code(cell)} lines of code, not at most {CELL_LINES}"
+    if (lines := sum(map(lines_of_code, cells))) > SHORT_LINES:
+        yield f"in 15 minutes there are {lines} lines of code, not at most {SHORT_LINES}"
+    # As the minutes of a whole lesson are estimated: words a minute, lines a minute, and three minutes to predict.
+    if (minutes := len(prose.split()) / 150 + lines / 15 + 3) > 15:
+        yield f"the path of 15 minutes takes {minutes:.0f}"
+
+
 def short_cells(lesson: Lesson) -> Iterator[str]:
     """What does not fit on a screen is not read: boilerplate goes into a cell of its own, or to ``helpers``."""
     allowed = LONG_CELLS.get(lesson.slug, {})
@@ -500,4 +558,6 @@ RULES: list[Callable[[Lesson], Iterator[str]]] = [
     linted,
     short_cells,
     small_core,
+    connects,
+    quarter_of_an_hour,
 ]

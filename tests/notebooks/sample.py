@@ -9,12 +9,14 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from helpers.paths import NOTEBOOKS
-from tests.notebooks.anatomy import KERNELSPEC, Lesson
+from tests.notebooks.anatomy import KERNELSPEC, SHORT_LINE, Lesson
 
-INTRODUCTION = """\
+INTRODUCTION = f"""\
 # 02 · A sample
 
 *Run All: 1 s (measured) · allow 5 min (an estimate)*
+
+{SHORT_LINE}
 
 One sentence.
 
@@ -33,11 +35,24 @@ One sentence.
 | [01 · Emergency generators](01_emergency_generators.ipynb) | helpful |
 """
 
+# It needs no broker, and only says how it would connect.
+CONNECT = """\
+from pathlib import Path
+
+from helpers.checks.result import done, not_yet
+
+print('lab.connect(lesson="sample")')"""
+
 PREDICT = """\
 from helpers.figures import Prediction
 
 prediction = Prediction("sample", "one", "two")
 prediction"""
+
+SHORT_REVEAL = """\
+from helpers.figures import fates
+
+fates({"one": [(1, "once")]})"""
 
 SOLUTION = """\
 <details><summary>Solution</summary>
@@ -77,13 +92,23 @@ def notebook() -> Any:
         cells=[
             new_markdown_cell(INTRODUCTION, id="introduction"),
             new_code_cell(
-                "from pathlib import Path\n\nfrom helpers.checks.result import done, not_yet",
+                CONNECT,
                 id="connect",
+                metadata={"tags": ["short"]},
             ),
             new_code_cell(PREDICT, id="predict-one", metadata={"tags": ["predict"]}),
             new_code_cell('print("It is a.")', id="reveal-one", metadata={"tags": ["reveal"]}),
             new_markdown_cell("## Exercises", id="exercises"),
             *(cell for number in "12" for cell in _exercise(number)),
+            new_markdown_cell(
+                "## In 15 minutes\n\n**One thing is so.**", id="short-claim", metadata={"tags": ["short"]}
+            ),
+            new_code_cell(
+                PREDICT.replace('"sample"', '"sample-short"'),
+                id="short-predict",
+                metadata={"tags": ["predict", "short"]},
+            ),
+            new_code_cell(SHORT_REVEAL, id="short-reveal", metadata={"tags": ["reveal", "short"]}),
             new_markdown_cell(CLOSING, id="closing"),
         ],
     )

@@ -100,8 +100,13 @@ def test_a_lesson_that_is_not_there_is_said(number: str) -> None:
         find(number)
 
 
-def test_a_lesson_is_found_by_its_number_or_by_a_word_that_it_owns() -> None:
-    assert find("9") is find("09") is find("table")
+def test_a_lesson_is_found_by_its_number_its_slug_or_a_word_that_it_owns() -> None:
+    assert find("9") is find("09") is find("a_topic_becomes_a_table") is find("table")
     assert find("alarms") is LESSONS["10"]
     with pytest.raises(ConfigurationError, match="tables"):
         find("tables")
+
+
+def test_a_name_means_one_lesson() -> None:
+    names = [name for each in LESSONS.values() for name in {each.number, each.path.stem[3:], *each.owns}]
+    assert sorted(names) == sorted(set(names))
