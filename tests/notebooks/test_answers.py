@@ -21,13 +21,8 @@ from tests.notebooks.anatomy import Lesson, lessons, parsed, tags
 from tests.notebooks.bank import Exercise, Wrong, attempts, bank, exercise_cells, mutants, problems, text
 
 BANKS = {lesson: found for lesson in lessons() if (found := bank(lesson.number))}
-WEEKLY = {"12"}  # not tried often enough beside other tests
 EACH_BANK = pytest.mark.parametrize(
-    ("lesson", "exercises"),
-    [
-        pytest.param(*each, id=each[0].path.stem, marks=[pytest.mark.weekly] if each[0].number in WEEKLY else [])
-        for each in BANKS.items()
-    ],
+    ("lesson", "exercises"), [pytest.param(*each, id=each[0].path.stem) for each in BANKS.items()]
 )
 LEAST_WRONG, LEAST_RIGHT = 6, 2
 
