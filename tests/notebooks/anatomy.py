@@ -47,9 +47,6 @@ CORE_CEILINGS: dict[str, dict[str, int]] = {
     "bridge_by_hand": {"sections": 6, "words": 2600, "lines of code": 500},
     "talk_back": {"lines of code": 480},
 }
-LONG_CELLS: dict[str, dict[str, int]] = {
-    "topics_two_ways": {"live": 36, "reveal-cost": 34},
-}
 # The one way in which a lesson makes an MQTT client. It stands in each lesson that needs one, and nothing beside it.
 CLIENT_RECIPE = '''\
 def new_client(name, *, via=here.mqtt, version=mqtt.MQTTv5, **options):
@@ -63,8 +60,7 @@ def new_client(name, *, via=here.mqtt, version=mqtt.MQTTv5, **options):
     lab.beside(name, client.disconnect, client.loop_stop)
     return client'''
 # Lessons whose brokers know other names and passwords than the lab's, or whose clients are the subject.
-CLIENTS_OF_THEIR_OWN = {"locks_and_keys", "break_it", "grow"}
-CLIENTS_OF_THEIR_OWN |= {"topics_two_ways"}  # still has a recipe of its own
+CLIENTS_OF_THEIR_OWN = {"locks_and_keys"}
 # The path of 15 minutes, which tests/notebooks/test_short_paths.py runs alone.
 SHORT_LINE = (
     "**Only 15 minutes?** Run the first code cell, then the section *In 15 minutes* near the end "
@@ -72,8 +68,6 @@ SHORT_LINE = (
 )
 SHORT_LIMITS = {"claims": 1, "predictions": 1, "figures": 1}
 SHORT_LINES = 60
-# Lessons that have no such path yet.
-WITHOUT_SHORT_PATH = {"break_it", "grow"}
 CLAIM = re.compile(r"^\*\*[^*\n]+\*\*$", re.MULTILINE)
 DRAWS = re.compile(r"\b(?:go\.Figure|fates|partitions|sequence|charts\.\w+|live\.figure)\(")
 # Names on the package index that are imported under another name.
@@ -474,14 +468,12 @@ def lines_of_code(cell: Any) -> int:
 def connects(lesson: Lesson) -> Iterator[str]:
     """By the slug, which stays when lessons are inserted before this one and its number grows."""
     first = next(cell for cell in lesson.cells if cell.cell_type == "code")
-    if f'lab.connect(lesson="{lesson.slug}")' not in first.source and lesson.slug not in WITHOUT_SHORT_PATH:
+    if f'lab.connect(lesson="{lesson.slug}")' not in first.source:
         yield f'the first code cell does not call lab.connect(lesson="{lesson.slug}")'
 
 
 def quarter_of_an_hour(lesson: Lesson) -> Iterator[str]:
     """One claim, one prediction, one figure, in the first code cell and a section that needs no other."""
-    if lesson.slug in WITHOUT_SHORT_PATH:
-        return
     if SHORT_LINE not in lesson.cells[0].source.splitlines():
         yield f"the first cell lacks the line {SHORT_LINE!r}"
     cells = short_path(lesson.notebook)
@@ -512,13 +504,9 @@ def quarter_of_an_hour(lesson: Lesson) -> Iterator[str]:
 
 def short_cells(lesson: Lesson) -> Iterator[str]:
     """What does not fit on a screen is not read: boilerplate goes into a cell of its own, or to ``helpers``."""
-    allowed = LONG_CELLS.get(lesson.slug, {})
     for cell in core(lesson):
-        lines, ceiling = lines_of_code(cell), allowed.get(cell.id, CELL_LINES)
-        if lines > ceiling:
-            yield f"cell {cell.id!r} has {lines} lines of code, not at most {ceiling}"
-        if cell.id in allowed and lines <= CELL_LINES:
-            yield f"cell {cell.id!r} is short now: take it out of LONG_CELLS"
+        if (lines := lines_of_code(cell)) > CELL_LINES:
+            yield f"cell {cell.id!r} has {lines} lines of code, not at most {CELL_LINES}"
 
 
 def small_core(lesson: Lesson) -> Iterator[str]:

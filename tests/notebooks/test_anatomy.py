@@ -162,17 +162,6 @@ def test_a_notebook_not_stored_as_jupyter_stores_it_is_refused() -> None:
     assert list(anatomy.normalised(anatomy.Lesson(path=lesson.path, text=lesson.text.replace(": ", ":"))))
 
 
-def test_a_ceiling_may_only_be_lowered(monkeypatch: pytest.MonkeyPatch) -> None:
-    notebook = sample.notebook()
-    append("x = 1\n" * 35)(notebook)
-    monkeypatch.setitem(anatomy.LONG_CELLS, "sample", {"extra": 35, "connect": 31})
-    [obsolete] = anatomy.short_cells(sample.lesson(notebook))
-    assert obsolete.startswith("cell 'connect' is short now")
-    monkeypatch.setitem(anatomy.LONG_CELLS, "sample", {"extra": 34})
-    [long] = anatomy.short_cells(sample.lesson(notebook))
-    assert long.startswith("cell 'extra' has 35 lines")
-
-
 def test_two_cells_with_one_id_are_refused() -> None:
     lesson = sample.lesson()
     twice = lesson.text.replace('"id": "connect"', '"id": "introduction"')

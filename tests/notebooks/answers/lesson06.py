@@ -22,7 +22,7 @@ EXERCISES = [
     Exercise(
         cell="exercise-workshop",
         misconception="A topic is changed by making it anew, and retention counts seconds.",
-        needs=["clients", "topic-tools", "workshop"],
+        needs=["clients", "clients-connected", "topic-tools", "workshop"],
         wrong=[
             Wrong("thirty days in seconds", "Kafka counts milliseconds", {" * 1000": ""}),
             Wrong("not four partitions", "the new total", {"(workshop, 4)": "(workshop, 3)"}),
