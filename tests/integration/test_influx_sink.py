@@ -59,7 +59,7 @@ names = {
     "ns": told["ns"], "topic": told["topic"], "points": told["measurement"], "UTC": UTC, "Crash": RuntimeError,
     "sites": {site.id: site for site in known_sites()},
 }
-for cell in ("log", "consumer", "rows", "key", "influx", "sink"):
+for cell in ("log", "consumer", "rows", "key", "influx", "sink", "sink-write"):
     cells.define("10", cell, names)
 names["batches"] = functools.partial(names["batches"], size=told["batch"])
 written = []
