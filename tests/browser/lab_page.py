@@ -103,13 +103,8 @@ class LessonPage:
 
     def plots(self) -> list[Any]:
         """The figures, but for those of exercises: a stub may rightly draw nothing yet."""
-        return [plot for name in self.figures() for plot in self.cell(name).locator(PLOT).all()]
-
-    def figures(self) -> dict[str, int]:
-        """Id of a cell → how many figures it shows; exercises are left out."""
-        names = [cell.id for cell in self.lesson.cells if "exercise" not in tags(cell)]
-        counts = {name: self.cell(name).locator(PLOT).count() for name in names}
-        return {name: count for name, count in counts.items() if count}
+        cells = [cell.id for cell in self.lesson.cells if "exercise" not in tags(cell)]
+        return [plot for name in cells for plot in self.cell(name).locator(PLOT).all()]
 
     def drawn(self, plot: Any, *, within: float = 60) -> int:
         """How many marks ``plot`` drew, once it is in view."""

@@ -14,14 +14,14 @@ import pytest
 from tools import pages
 
 pytestmark = pytest.mark.timeout(300)
-LESSONS = [("01", "01_emergency_generators"), ("02", "02_publish_with_mqtt")]
+LESSONS = {"01": "01_emergency_generators", "02": "02_publish_with_mqtt"}
 
 
-@pytest.fixture
-def site(number: str, lab_env: dict[str, str], tmp_path: Path) -> Iterator[str]:
-    """A site with one lesson."""
-    pages.publish(tmp_path, [number], env=lab_env)
-    handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path)
+@pytest.fixture(scope="module")
+def site(lab_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("site")
+    pages.publish(folder, [*LESSONS], env=lab_env)
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=folder)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -31,7 +31,7 @@ def site(number: str, lab_env: dict[str, str], tmp_path: Path) -> Iterator[str]:
     server.server_close()
 
 
-@pytest.mark.parametrize(("number", "stem"), LESSONS)
+@pytest.mark.parametrize("stem", LESSONS.values())
 def test_a_page_shows_every_figure(site: str, browser: Any, artifacts: Path, stem: str) -> None:
     asked, errors = [], []
     page = browser.new_page(viewport={"width": 1200, "height": 900})
