@@ -39,7 +39,7 @@ class Sink:
     """Sends messages to Kafka and marks them done when Kafka reports them stored. One thread, and it never blocks.
 
     ``held``: bytes of messages without a report; ``outstanding``: their number. ``on_error`` is called with what went
-    wrong. ``on_failure`` is called with a good message that Kafka did not store, and the reason: whoever owns the sink
+    wrong. ``on_failure`` is called with a good message that Kafka did not store, and the reason: the owner of the sink
     must have it sent again, with all that are unacknowledged after it.
     """
 

@@ -112,11 +112,6 @@ class Lesson:
         return "lab.cluster(" in self.text or "lab.secured(" in self.text
 
     @property
-    def live(self) -> bool:
-        """Whether it has figures that change while a cell runs."""
-        return "live.run(" in self.text or "LiveFigure(" in self.text
-
-    @property
     def notebook(self) -> Any:
         return nbformat.v4.reads(self.text)  # joins lines, and changes nothing else
 
@@ -492,9 +487,7 @@ def quarter_of_an_hour(lesson: Lesson) -> Iterator[str]:
     for what, number in SHORT_LIMITS.items():
         if found[what] != number:
             yield f"in 15 minutes there are {found[what]} {what}, not {number}"
-    for cell in cells:
-        if lines_of_code(cell) > CELL_LINES:
-            yield f"cell {cell.id!r} has {lines_of_code(cell)} lines of code, not at most {CELL_LINES}"
+    yield from long_cells(cells)
     if (lines := sum(map(lines_of_code, cells))) > SHORT_LINES:
         yield f"in 15 minutes there are {lines} lines of code, not at most {SHORT_LINES}"
     # As the minutes of a whole lesson are estimated: words a minute, lines a minute, and three minutes to predict.
@@ -504,7 +497,11 @@ def quarter_of_an_hour(lesson: Lesson) -> Iterator[str]:
 
 def short_cells(lesson: Lesson) -> Iterator[str]:
     """What does not fit on a screen is not read: boilerplate goes into a cell of its own, or to ``helpers``."""
-    for cell in core(lesson):
+    yield from long_cells(core(lesson))
+
+
+def long_cells(cells: list[Any]) -> Iterator[str]:
+    for cell in cells:
         if (lines := lines_of_code(cell)) > CELL_LINES:
             yield f"cell {cell.id!r} has {lines} lines of code, not at most {CELL_LINES}"
 

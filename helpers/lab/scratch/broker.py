@@ -34,7 +34,7 @@ T = TypeVar("T")
 class Startable(ABC):
     """Something with a start and an end: a context manager by these two."""
 
-    ns = ""  # nobody shares it, so names need no namespace
+    ns = ""  # used by one Python only, so names need no namespace
 
     @abstractmethod
     def start(self) -> Self:
