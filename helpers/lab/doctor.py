@@ -54,19 +54,16 @@ class Report:
         return all(each.passed for each in self.checks)
 
     def __repr__(self) -> str:
-        lines = []
-        for each in self.checks:
-            lines.append(f"{'✅' if each.passed else '✗ '} {each.name:<18} {each.seen}")
-            if not each.passed:
-                lines.append(f"   {'':<18} → {each.remedy}")
-        return "\n".join(lines)
+        return "\n".join(f"{mark} {name:<18} {seen}" for mark, name, seen in self._rows(f"\n{'':<22}→ "))
 
     def _repr_html_(self) -> str:
-        rows = []
-        for each in self.checks:
-            seen = each.seen if each.passed else f"{each.seen} → {each.remedy}"
-            rows.append(("✅" if each.passed else "✗", each.name, seen))
-        return html_table(("", "what", "seen"), rows)
+        return html_table(("", "what", "seen"), self._rows(" → "))
+
+    def _rows(self, arrow: str) -> list[tuple[str, str, str]]:
+        return [
+            ("✅" if each.passed else "✗ ", each.name, each.seen if each.passed else f"{each.seen}{arrow}{each.remedy}")
+            for each in self.checks
+        ]
 
 
 def preflight() -> Report:

@@ -8,6 +8,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -51,6 +52,7 @@ class Startable(ABC):
         self.close()
 
 
+@dataclass(eq=False, repr=False)
 class Scratch(Startable):
     """A broker for this Python alone. Use it as a context manager, or call :meth:`start` and :meth:`close`.
 
@@ -59,22 +61,18 @@ class Scratch(Startable):
     if they must be known before it starts.
     """
 
-    def __init__(
-        self,
-        service: Service[Any],
-        program: Program,
-        settings: Settings,
-        options: Mapping[str, object],
-        listen: tuple[int, ...] = (),
-    ) -> None:
-        self.provider = program.name
-        self._service = service
-        self._program = program
-        self._settings = settings
-        self._options = options
-        self._listen = listen
-        self._instance: Instance | None = None
-        self._process: Process | None = None
+    _service: Service[Any]
+    _program: Program
+    _settings: Settings
+    _options: Mapping[str, object]
+    listen: tuple[int, ...] = ()
+    _instance: Instance | None = field(default=None, init=False)
+    _process: Process | None = field(default=None, init=False)
+
+    @property
+    def provider(self) -> str:
+        """The name of its program."""
+        return self._program.name
 
     def start(self) -> Self:
         """Start the broker, or start it again after :meth:`kill` or :meth:`stop`. Returns once it is ready."""
@@ -85,7 +83,7 @@ class Scratch(Startable):
             sweep()
             folder = Path(tempfile.mkdtemp(prefix=f"scratch-{self.provider}-"))
             (folder / MARK).touch()
-            chosen = self._listen or tuple(ports.any_free() for _ in self._service.ports)
+            chosen = self.listen or tuple(ports.any_free() for _ in self._service.ports)
             self._instance = Instance(folder=folder, cache=self._settings.cache, ports=chosen, settings=self._options)
             atexit.register(self.close)
         try:
@@ -117,9 +115,8 @@ class Scratch(Startable):
         """SIGTERM: the broker ends in good order, or at once if this is interrupted."""
         try:
             self._running.end(grace=30)
-        except BaseException:
+        finally:
             self._running.kill()
-            raise
 
     def freeze(self) -> None:
         """SIGSTOP: the broker hangs; its connections stay open and nothing answers."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
-import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Self
@@ -19,10 +18,10 @@ from helpers.lab.errors import LabError
 from helpers.lab.progress import OnScreen, html_table
 from helpers.lab.runtime import archive, launch, ports, processes
 from helpers.lab.runtime.ports import LOOPBACK
-from helpers.lab.runtime.program import Instance, Program
+from helpers.lab.scratch.adapt import adapted, settings_in
 from helpers.lab.scratch.broker import Scratch, Startable
 from helpers.lab.services.base import Endpoint, MaskedConfig
-from helpers.lab.services.kafka import KAFKA, KafkaEndpoint
+from helpers.lab.services.kafka import KAFKA, KafkaEndpoint, closed
 from helpers.lab.settings import Settings
 from helpers.relay import Relay
 
@@ -31,15 +30,6 @@ _FEWEST, _MOST = 2, 6
 # Measured with three brokers in use, and rounded up: 664 MB.
 _MB_FOR_CONTROLLER, _MB_FOR_BROKER = 130, 190
 _HEAP = {"controller": "-Xmx96m", "broker": "-Xmx192m"}
-# The defaults suit data centres. With these a dead broker is noticed after 2 s, and a hung follower leaves after 5 s.
-_COMMON = {
-    "broker.session.timeout.ms": 2000,
-    "broker.heartbeat.interval.ms": 500,
-    "replica.lag.time.max.ms": 5000,
-    "replica.selector.class": "org.apache.kafka.common.replica.RackAwareReplicaSelector",
-}
-_COPIED = ("default", "offsets.topic", "transaction.state.log", "share.coordinator.state.topic")
-_INTERNAL = ("transaction.state.log", "share.coordinator.state.topic")
 
 
 class Cluster(Startable):
@@ -54,16 +44,9 @@ class Cluster(Startable):
         self.relays: dict[int, Relay] = {}
         self._settings, self._via_relays = settings, via_relays
         voter = ports.any_free()
-        copies = min(size, 3)
-        self._options: dict[str, object] = {
-            "cluster.id": secrets.token_urlsafe(16),
-            "controller.quorum.voters": f"{CONTROLLER}@{LOOPBACK}:{voter}",
-            **{f"{each}.replication.factor": copies for each in _COPIED},
-            **{f"{each}.min.isr": copies - 1 for each in _INTERNAL},
-            "min.insync.replicas": copies - 1,
-            **_COMMON,
-            **options,
-        }
+        values = {"controller": CONTROLLER, "port": voter, "copies": min(size, 3), "enough": min(size, 3) - 1}
+        own = settings_in("cluster.properties", id=secrets.token_urlsafe(16), **values)
+        self._options: dict[str, object] = {**own, **options}
         self.controller = self._node(CONTROLLER, "controller", voter)
         self.nodes = {node: self._node(node, "broker", ports.any_free()) for node in range(1, size + 1)}
 
@@ -158,19 +141,6 @@ def cluster(brokers: int = 3, *, via_relays: bool = False, **settings: object) -
     return Cluster(size, Settings.from_environment(), settings, via_relays=via_relays)
 
 
-def adapted(program: Program, files: Callable[[], Mapping[str, str]], *flags: str) -> Program:
-    """Return the program with these files in its folder, and these flags for its JVM."""
-
-    def command(instance: Instance) -> list[str]:
-        for name, text in files().items():
-            (instance.folder / name).write_text(text, encoding="utf-8")
-        words = program.command(instance)
-        place = words.index("-cp") if flags else 0
-        return [*words[:place], *flags, *words[place:]]  # of two limits the later one counts
-
-    return replace(program, command=command)
-
-
 def start_all(brokers: Sequence[Scratch], *, close: bool) -> None:
     """Start them side by side. If one does not start, all end; so do they at an interrupt, if they shall ``close``."""
     try:
@@ -178,7 +148,7 @@ def start_all(brokers: Sequence[Scratch], *, close: bool) -> None:
             list(pool.map(Scratch.start, brokers))
     except LabError:
         for each in brokers:  # the logs stay until Python ends, since the error names one
-            with contextlib.suppress(LabError):
+            if each.alive:
                 each.kill()
         raise
     except BaseException:  # interrupted: all have started by now
@@ -200,9 +170,7 @@ def _require_memory(brokers: int, *, controllers: int = 0) -> None:
 
 def connect(endpoint: Endpoint, timeout: float) -> str:
     """Return "" if connections are accepted. A controller does not speak with Kafka's clients."""
-    host, port = re.findall(r"([\w.]+):(\d+)", endpoint.address)[0]
-    socket.create_connection((host, int(port)), timeout=timeout).close()
-    return ""
+    return closed(re.findall(r"[\w.]+:\d+", endpoint.address)[0], timeout)
 
 
 def _unregistered(node: int, endpoint: KafkaEndpoint, timeout: float) -> str:

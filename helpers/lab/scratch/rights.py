@@ -2,53 +2,45 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
-import secrets
 from collections.abc import Mapping, Sequence
-from string import Template
 
 from paho.mqtt.client import topic_matches_sub
 
-from helpers.lab.runtime.program import CONF
+from helpers.lab.scratch.adapt import filled, settings_in
 
-_CONF = CONF / "secured"
-_ROUNDS = 101  # mosquitto_passwd's
 _QUEUES = [f"{verb}{kind}Queue" for verb in ("create", "delete") for kind in ("Durable", "NonDurable")]
 _PUBLISH, _SUBSCRIBE = ["send", "createAddress"], ["consume", "createAddress", *_QUEUES]
 # The topic filters under which an MQTT user may publish, and those of which it may receive.
 Rights = tuple[Sequence[str], Sequence[str]]
 
 
-def settings_in(file: str, **values: object) -> dict[str, str]:
-    """Return the settings in ``conf/secured/file``, filled in."""
-    text = Template((_CONF / file).read_text(encoding="utf-8")).substitute(values)
-    lines = (line for line in text.splitlines() if line and not line.startswith("#"))
-    return dict(re.split("[= ]", line, maxsplit=1) for line in lines)
-
-
 def configuration(
-    program: str, rights: Mapping[str, Rights], passwords: Mapping[str, str]
+    program: str, rights: Mapping[str, Rights], passwords: Mapping[str, str], mtls: int
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the settings of an MQTT broker, and the files with users and rights that they name."""
+    """Return the settings of an MQTT broker, and the files with users and rights that they name.
+
+    Clients with certificates connect to the port ``mtls``.
+    """
     if program == "mosquitto":
-        users = "".join(f"{user}:{_hashed(password)}\n" for user, password in passwords.items())
-        return settings_in("mosquitto.conf"), {"users.txt": users, "acl.txt": _acl(rights)}
+        users = "".join(f"{user}:{password}\n" for user, password in passwords.items())  # hashed when it starts
+        files = {"users.txt": users, "acl.txt": _acl(rights)}
+        files["listeners/mtls.conf"] = filled("secured/mosquitto-mtls.conf", port=mtls)
+        return settings_in("secured/mosquitto.conf"), files
     files = {
-        "login.config": (_CONF / "login.config").read_text(encoding="utf-8"),
+        "login.config": filled("secured/login.config"),
         "users.properties": "".join(f"{user}={password}\n" for user, password in passwords.items()),
         "roles.properties": "".join(f"{user}={user}\n" for user in passwords),  # a role for each user
+        "certificates.properties": "".join(f"{user}=/(.*,)?CN={user}(,.*)?/\n" for user in passwords),
     }
-    return settings_in("artemis.properties") | _security_roles(rights), files
+    return settings_in("secured/artemis.properties", mtls=mtls) | _security_roles(rights), files
 
 
 def _acl(rights: Mapping[str, Rights]) -> str:
     """Return Mosquitto's ``acl_file``."""
     rules: list[str] = []
     for user, (publish, subscribe) in rights.items():
-        rules += [f"user {user}", *(f"topic write {each}" for each in publish)]
-        rules += [f"topic read {each}" for each in subscribe]
+        topics = [*(f"write {each}" for each in publish), *(f"read {each}" for each in subscribe)]
+        rules += [f"user {user}", *(f"topic {each}" for each in topics)]
     return "\n".join(rules) + "\n"
 
 
@@ -62,10 +54,3 @@ def _security_roles(rights: Mapping[str, Rights]) -> dict[str, str]:
                 if any(topic_matches_sub(each, closest) for each in filters):
                     lines |= {f'securityRoles."{address}".{user}.{each}': "true" for each in permissions}
     return lines
-
-
-def _hashed(password: str) -> str:
-    """Return what ``mosquitto_passwd`` writes behind a user's name."""
-    salt = secrets.token_bytes(12)
-    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ROUNDS)
-    return f"$7${_ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"

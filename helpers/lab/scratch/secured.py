@@ -18,9 +18,10 @@ from helpers.lab.progress import html_table
 from helpers.lab.runtime import ports
 from helpers.lab.runtime.ports import LOOPBACK
 from helpers.lab.runtime.program import Program
+from helpers.lab.scratch.adapt import adapted, settings_in
 from helpers.lab.scratch.broker import Scratch, Startable, scratch
-from helpers.lab.scratch.cluster import adapted, connect, start_all
-from helpers.lab.scratch.rights import Rights, configuration, settings_in
+from helpers.lab.scratch.cluster import connect, start_all
+from helpers.lab.scratch.rights import Rights, configuration
 from helpers.lab.services.base import MaskedConfig
 from helpers.lab.services.kafka import KAFKA, KafkaEndpoint
 from helpers.lab.services.mqtt import MQTT, MqttEndpoint
@@ -36,8 +37,9 @@ class Secured(Startable):
     """Kafka, an MQTT broker and a schema registry for this Python alone; each asks who you are.
 
     Use it as a context manager, or call :meth:`start` and :meth:`close`. Once it is started, ``kafka``, ``mqtt`` and
-    ``registry`` are what an administrator's clients need, as in ``here``, and ``kafka_mtls`` what those with a
-    certificate need. ``passwords`` are those of all users, as environment variables.
+    ``registry`` are what an administrator's clients need, as in ``here``; ``kafka_mtls`` and ``mqtt_mtls`` what those
+    with a certificate need, and ``kafka_oauth`` those with a token. ``passwords`` are those of all users, as
+    environment variables.
     """
 
     def __init__(self, settings: Settings, provider: str | None) -> None:
@@ -49,7 +51,8 @@ class Secured(Startable):
         self._rights |= {each: ([f"fleet/{each}/#"], [f"fleet/{each}/#"]) for each in DEVICES}
         self._authority = trustme.CA(organization_name="MQTT and Kafka lessons")
         self._pems = {"ca.pem": self._authority.cert_pem.bytes().decode(), "server.pem": self._server_pem()}
-        sasl, controller, mtls, behind, management, gate, mqtt = (ports.any_free() for _ in range(7))
+        ours = [ports.any_free() for _ in range(9)]
+        sasl, mtls, oauth, controller, behind, management, gate, mqtt, self._second = ours
 
         run = [sys.executable, "-m", "helpers.lab.services.gate"]
         login = {"user": "registry", "password": self._words["registry"]}
@@ -60,8 +63,9 @@ class Secured(Startable):
         self._gate = Scratch(https, proxy, settings, {}, listen=(gate,))
         self._registry = Scratch(REGISTRY, REGISTRY.programs[0], settings, {}, listen=(behind, management))
 
-        self._mtls = f"{LOOPBACK}:{mtls}"
-        lines = settings_in("kafka.properties", port=sasl, mtls=mtls, controller=controller, **self._words)
+        self._mtls, self._oauth = f"{LOOPBACK}:{mtls}", f"{LOOPBACK}:{oauth}"
+        listeners = {"port": sasl, "mtls": mtls, "oauth": oauth, "controller": controller}
+        lines = settings_in("secured/kafka.properties", **listeners, **self._words)
         kafka = adapted(KAFKA.programs[0], lambda: self._pems, "-Xmx192m")
         self._kafka = Scratch(replace(KAFKA, local=self._sasl_ssl), kafka, settings, lines, listen=(sasl, controller))
 
@@ -79,7 +83,9 @@ class Secured(Startable):
         rows = [
             ("Kafka", self._kafka.address, "TLS, password (PLAIN or SCRAM-SHA-512), rights"),
             ("Kafka", self._mtls, "TLS, client certificate, rights"),
+            ("Kafka", self._oauth, "TLS, token (unsigned), rights"),
             (f"MQTT ({self._mqtt.provider})", self._mqtt.address, "TLS, password, rights"),
+            (f"MQTT ({self._mqtt.provider})", f"mqtts://{LOOPBACK}:{self._second}", "TLS, client certificate, rights"),
             ("Schema registry", self._gate.address, "TLS, password"),
         ]
         return html_table(("service", "address", "it asks for"), rows)
@@ -93,7 +99,10 @@ class Secured(Startable):
         start_all([self._gate], close=True)  # the certificates are in its folder
         start_all(self._all, close=True)
         self.kafka, self.mqtt, self.registry = self._kafka.kafka, self._mqtt.mqtt, self._gate.registry
-        self.kafka_mtls = MaskedConfig({"bootstrap.servers": self._mtls, "security.protocol": "SSL"} | self._trust())
+        self.kafka_mtls = MaskedConfig({"bootstrap.servers": self._mtls, "security.protocol": "SSL", **self._trust()})
+        tokens = {"security.protocol": "SASL_SSL", "sasl.mechanism": "OAUTHBEARER"}
+        self.kafka_oauth = self.kafka_mtls | {"bootstrap.servers": self._oauth, **tokens}
+        self.mqtt_mtls = replace(self.mqtt, port=self._second, username=None, password=None)
         return self
 
     def close(self) -> None:
@@ -134,7 +143,7 @@ class Secured(Startable):
     def _mqtt_files(self) -> Mapping[str, str]:
         """Put users and rights into the MQTT broker's configuration, and return the files that this needs beside it."""
         passwords = {user: self._words[user] for user in self._rights}
-        lines, files = configuration(self._mqtt.provider, self._rights, passwords)
+        lines, files = configuration(self._mqtt.provider, self._rights, passwords, self._second)
         self._mqtt_lines.clear()
         self._mqtt_lines.update(lines)
         return {**self._pems, **files}

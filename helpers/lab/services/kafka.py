@@ -93,9 +93,9 @@ def _format(instance: Instance) -> None:
 
 def _probe(endpoint: KafkaEndpoint, timeout: float) -> str:
     # librdkafka retries a closed port until the timeout and does not say why: try the ports first.
-    closed = [_closed(each, timeout) for each in endpoint.address.split(",")]
-    if all(closed):
-        return closed[0]
+    problems = [closed(each, timeout) for each in endpoint.address.split(",")]
+    if all(problems):
+        return problems[0]
     errors: list[KafkaError] = []
     quiet: dict[str, Any] = {"log_level": 0, "error_cb": errors.append}
     try:
@@ -114,7 +114,8 @@ def _probe(endpoint: KafkaEndpoint, timeout: float) -> str:
                 return str((permanent or errors or [error.args[0]])[0].str())
 
 
-def _closed(server: str, timeout: float) -> str:
+def closed(server: str, timeout: float) -> str:
+    """Return "" if ``server`` (``host:port``) accepts connections, else why not."""
     host, _, port = server.rpartition(":")
     try:
         socket.create_connection((host.strip("[] "), int(port)), timeout=timeout).close()

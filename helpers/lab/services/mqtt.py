@@ -94,17 +94,16 @@ def _external(variables: Variables) -> MqttEndpoint:
 def _mosquitto(instance: Instance) -> list[str]:
     program = installed("mosquitto", _REMEDY)
     (instance.folder / "data").mkdir(exist_ok=True)
-    lines = {
-        "persistence_location": "data/",
-        # As root, Mosquitto drops to user `mosquitto`, which cannot write here. Ignored for other users.
-        "user": "root",
-    }
+    # As root, Mosquitto drops to user `mosquitto`, which cannot write here. Ignored for other users.
+    lines = {"persistence_location": "data/", "user": "root"}
+    users = instance.folder / "users.txt"
     if listener := instance.listener:
-        hasher = installed("mosquitto_passwd", _REMEDY)
-        (instance.folder / "users.txt").write_text(f"{listener.user}:{listener.password}\n", encoding="utf-8")
-        subprocess.run([hasher, "-U", "users.txt"], cwd=instance.folder, check=True, timeout=20, capture_output=True)
+        users.write_text(f"{listener.user}:{listener.password}\n", encoding="utf-8")
     else:
         lines = {"listener": f"{instance.ports[0]} {LOOPBACK}"} | lines
+    if users.exists():
+        hasher = [installed("mosquitto_passwd", _REMEDY), "-U", users.name]
+        subprocess.run(hasher, cwd=instance.folder, check=True, timeout=20, capture_output=True)
     shared = instance.shared("mosquitto.conf")
     return [program, "-c", instance.write("mosquitto.conf", lines, between=" ", first=shared)]
 

@@ -153,6 +153,15 @@ def test_kafka_asks_for_a_client_certificate_and_takes_the_name_from_it(
     assert report(Producer({**known, **secured.certificate("gen-002")}), topic) == KafkaError.TOPIC_AUTHORIZATION_FAILED
 
 
+def test_kafka_takes_a_token_that_nobody_signed_from_anybody(secured: Secured, topic: str) -> None:
+    """The listener is a bad example: librdkafka makes a token with any name."""
+    flag = "enable.sasl.oauthbearer.unsecure.jwt"  # codespell:ignore unsecure
+    unsigned = {**secured.kafka_oauth, flag: True, "log_level": 0}
+    names = {"admin": None, "mallory": KafkaError.TOPIC_AUTHORIZATION_FAILED}
+    for name, expected in names.items():
+        assert report(Producer({**unsigned, "sasl.oauthbearer.config": f"principal={name}"}), topic) == expected
+
+
 def test_kafka_allows_what_an_acl_allows_and_refuses_it_to_a_running_producer_when_the_acl_is_gone(
     secured: Secured, admin: AdminClient, topic: str
 ) -> None:
@@ -254,14 +263,16 @@ class Device:
         self.received: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self.client = client = paho.Client(CallbackAPIVersion.VERSION2, protocol=version)
         word = secured.passwords[f"{user.upper().replace('-', '_')}_PASSWORD"]
-        client.username_pw_set(user, changes.get("password", word))
-        client.tls_set(ca_certs=str(changes.get("ca", secured.ca)))
+        address = changes.get("address", secured.mqtt)
+        if "files" not in changes:
+            client.username_pw_set(user, changes.get("password", word))
+        client.tls_set(str(changes.get("ca", secured.ca)), **changes.get("files", {}))
         client.on_connect = lambda _c, _d, _f, reason, _p: self.answers.put(("connect", reason.value))
         client.on_publish = lambda _c, _d, _m, reason, _p: self.answers.put(("publish", reason.value))
         client.on_subscribe = lambda _c, _d, _m, reasons, _p: self.answers.put(("subscribe", reasons[0].value))
         client.on_disconnect = lambda _c, _d, _f, reason, _p: self.answers.put(("disconnect", reason.value))
         client.on_message = lambda _c, _d, message: self.received.put((message.topic, message.payload))
-        client.connect(changes.get("host", secured.mqtt.host), secured.mqtt.port)
+        client.connect(changes.get("host", address.host), address.port)
         client.loop_start()
 
     def answer(self) -> tuple[str, int]:
@@ -335,6 +346,19 @@ def test_mqtt_3_hides_it(secured: Secured) -> None:
             assert old.publish("fleet/G-001/readings", b"mine too") == ("publish", 0)
         arrived = [admin.received.get(timeout=PATIENCE) for _ in range(2)]
         assert arrived == [("fleet/G-001/readings", b"mine"), ("fleet/G-001/readings", b"mine too")]
+
+
+def test_mqtt_takes_the_user_from_a_client_certificate(secured: Secured) -> None:
+    settings = secured.certificate("G-001")
+    files = {"certfile": settings["ssl.certificate.location"], "keyfile": settings["ssl.key.location"]}
+    with device(secured, "G-001", address=secured.mqtt_mtls, files=files) as own:
+        assert own.publish("fleet/G-001/readings") != ("publish", 135)
+        assert own.publish("fleet/G-002/readings") == ("publish", 135)
+    stranger = Device(secured, "G-001", address=secured.mqtt_mtls, files={})
+    try:
+        assert stranger.answer() == ("disconnect", 128)
+    finally:
+        stranger.client.loop_stop()
 
 
 def test_the_rights_of_a_device_can_be_changed(secured: Secured) -> None:
