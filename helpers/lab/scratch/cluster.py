@@ -77,7 +77,7 @@ class Cluster(Startable):
         _require_memory(sum(not each.alive for each in self.nodes.values()), controllers=not self.controller.alive)
         self._open_lines()
         start_all(everything, close=first)
-        archive.make_later([self.nodes[1].pid], self._settings.cache, self._settings.home / "archive")
+        archive.make_later([self.nodes[1].pid] if first else [], self._settings.cache, self._settings.home / "archive")
         return self
 
     def close(self) -> None:
