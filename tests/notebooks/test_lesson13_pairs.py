@@ -1,0 +1,76 @@
+"""Accidents of lesson 13, each alone and any two in a row: each reading has one fate, and the ledger adds up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from helpers import lab
+from helpers.checks import Watch
+from helpers.ledger import name_of
+from tests.notebooks import cells
+from tests.notebooks.anatomy import program
+from tests.waiting import PATIENCE
+
+CELLS = ("fleet", "analyst", "flow", "line", "queue", "bridge-killed", "leader", "answers-stuck", "kafka-line")
+SPARE = ("cut_line", "kill_bridge", "kill_leader", "cut_answers", "freeze_leader_line")  # nothing may be lost
+ACCIDENTS = (*SPARE, "fill_queue")
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300, func_only=True)]  # a cluster, and runs of some seconds
+
+
+@pytest.fixture(scope="module")
+def lesson(_one_cluster: None, mqtt_provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """What the lesson's cells define, on a cluster and two MQTT brokers of this module's own."""
+    folder = tmp_path_factory.mktemp("lesson13")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAB_HOME", str(folder / "lab"))
+        patch.setenv("LAB_MQTT_PROVIDER", mqtt_provider)
+        with lab.cluster(via_relays=True) as cluster:
+            names: dict[str, Any] = {"lab": lab, "cluster": cluster, "watch": Watch(cluster)}
+            names["conf"] = {**cluster.kafka, "reconnect.backoff.max.ms": 500, "log_level": 0}
+            cells.run("13", "brokers", names)
+            try:
+                names["admin"] = AdminClient(names["conf"])
+                Path(names["folder"].name, "bridge.py").write_text(program(cells.source("13", "bridge")), "utf-8")
+                cells.run("13", "run", names)
+                for each in CELLS:
+                    cells.define("13", each, names)
+                yield SimpleNamespace(**names)
+            finally:
+                names["post"].close()
+                names["narrow"].close()
+                names["folder"].cleanup()
+
+
+@pytest.mark.weekly  # 36 runs, five minutes of a quiet machine
+@pytest.mark.parametrize("accidents", product(ACCIDENTS, repeat=2), ids="-".join)
+def test_after_any_two_accidents_the_ledger_adds_up(lesson: Any, accidents: tuple[str, str]) -> None:
+    adds_up(lesson, accidents)
+
+
+def test_after_three_accidents_the_ledger_adds_up(lesson: Any) -> None:
+    adds_up(lesson, ("cut_answers", "fill_queue", "kill_leader"))
+
+
+def adds_up(lesson: Any, accidents: tuple[str, ...]) -> None:
+    broker = lesson.narrow if "fill_queue" in accidents else lesson.post
+    pipeline = lesson.Pipeline(broker)
+
+    lesson.flow(pipeline, [getattr(lesson, each) for each in accidents], patience=PATIENCE / 6)
+
+    ledger, counts = pipeline.ledger, pipeline.ledger.counts()
+    assert sum(counts.values()) == len(ledger.published) == len(ledger.acknowledged)
+    records = lesson.watch.kafka_records(pipeline.topic)  # counted once more, without the ledger
+    stored = {name_of(each.key().decode(), each.headers()) for each in records}
+    assert (pipeline.records, pipeline.rows) == (len(records), len(stored))
+    assert counts["once"] + counts["repeated"] == len(stored)
+    assert stored <= ledger.published.keys()
+    assert (counts["lost"] > 0) == ("fill_queue" in accidents)
+    assert counts["waiting"] == counts["at the device"] == counts["dead-lettered"] == 0
