@@ -98,6 +98,7 @@ LESSONS = {
         Lesson(number="11", title="Copies", file="11_copies.ipynb", owns=("copies",), needs=()),
         Lesson(number="12", title="Locks and keys", file="12_locks_and_keys.ipynb", owns=("locks",), needs=()),
         Lesson(number="13", title="Break it", file="13_break_it.ipynb", owns=("break",), needs=()),
+        Lesson(number="14", title="Grow", file="14_grow.ipynb", owns=("grow",), needs=()),
     )
 }
 
