@@ -18,12 +18,21 @@ class Lesson:
     must run for it.
     """
 
-    number: str
     title: str
     file: str
     owns: tuple[str, ...]
     sessions: tuple[str, ...] = ()
     needs: tuple[str, ...] = ("mqtt", "kafka", "registry", "influxdb")
+
+    @property
+    def number(self) -> str:
+        """Two digits, which change when a lesson is inserted before this one."""
+        return Path(self.file).name[:2]
+
+    @property
+    def slug(self) -> str:
+        """What stays when the number changes: the file's name without it."""
+        return Path(self.file).stem[3:]
 
     @property
     def path(self) -> Path:
@@ -39,66 +48,58 @@ class Lesson:
 LESSONS = {
     each.number: each
     for each in (
-        Lesson(number="00", title="Start here", file="00_start_here.ipynb", owns=("hello",)),
-        Lesson(number="01", title="Emergency generators", file="01_emergency_generators.ipynb", owns=("fleet",)),
+        Lesson(title="Start here", file="00_start_here.ipynb", owns=("hello",)),
+        Lesson(title="Emergency generators", file="01_emergency_generators.ipynb", owns=("fleet",)),
         Lesson(
-            number="02",
             title="Publish with MQTT",
             file="02_publish_with_mqtt.ipynb",
             owns=("emergency_generator", "generators", "depot"),
         ),
         Lesson(
-            number="03",
             title="Delivery in MQTT",
             file="03_delivery_in_mqtt.ipynb",
             owns=("delivery",),
             sessions=("delivery-sunday", "delivery-night-shift"),
         ),
-        Lesson(number="04", title="Kafka is a log", file="04_kafka_is_a_log.ipynb", owns=("log",)),
+        Lesson(title="Kafka is a log", file="04_kafka_is_a_log.ipynb", owns=("log",)),
         Lesson(
-            number="05",
             title="The schema registry",
             file="05_the_schema_registry.ipynb",
             owns=("plain-readings", "typed-readings", "tank-readings", "mixed-readings", "service-readings"),
         ),
         Lesson(
-            number="06",
             title="Topics, two ways",
             file="06_topics_two_ways.ipynb",
             owns=("sites", "regions", "workshop", "yards", "design"),
         ),
         Lesson(
-            number="07",
             title="Bridge by hand",
             file="07_bridge_by_hand.ipynb",
             owns=("bridge",),
             sessions=("bridge-exercise", "bridge-yard"),
         ),
         Lesson(
-            number="08",
             title="Talk back",
             file="08_talk_back.ipynb",
             owns=("commands",),
             sessions=("commands-G-005", "commands-replies"),
         ),
         Lesson(
-            number="09",
             title="A topic becomes a table",
             file="09_a_topic_becomes_a_table.ipynb",
             owns=("table",),
             sessions=("table-bridge",),
         ),
         Lesson(
-            number="10",
             title="Alarms and the big screen",
             file="10_alarms_and_the_big_screen.ipynb",
             owns=("alarms",),
             sessions=("alarms-bridge",),
         ),
-        Lesson(number="11", title="Copies", file="11_copies.ipynb", owns=("copies",), needs=()),
-        Lesson(number="12", title="Locks and keys", file="12_locks_and_keys.ipynb", owns=("locks",), needs=()),
-        Lesson(number="13", title="Break it", file="13_break_it.ipynb", owns=("break",), needs=()),
-        Lesson(number="14", title="Grow", file="14_grow.ipynb", owns=("grow",), needs=()),
+        Lesson(title="Copies", file="11_copies.ipynb", owns=("copies",), needs=()),
+        Lesson(title="Locks and keys", file="12_locks_and_keys.ipynb", owns=("locks",), needs=()),
+        Lesson(title="Break it", file="13_break_it.ipynb", owns=("break",), needs=()),
+        Lesson(title="Grow", file="14_grow.ipynb", owns=("grow",), needs=()),
     )
 }
 
@@ -110,6 +111,6 @@ def find(name: str) -> Lesson:
         ConfigurationError: There is no such lesson.
     """
     for lesson in LESSONS.values():
-        if name.zfill(2) == lesson.number or name in {Path(lesson.file).stem[3:], *lesson.owns}:
+        if name.zfill(2) == lesson.number or name in {lesson.slug, *lesson.owns}:
             return lesson
     raise ConfigurationError("lesson", f"there is no lesson {name!r}", remedy=f"Choose from {', '.join(LESSONS)}.")

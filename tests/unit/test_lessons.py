@@ -13,7 +13,7 @@ from helpers.lab.reset import names
 from helpers.lessons import LESSONS, Lesson, find
 from helpers.topics import namespace
 
-LESSON = Lesson(number="99", title="", file="", owns=("tank", "log"))
+LESSON = Lesson(title="", file="99_tanks.ipynb", owns=("tank", "log"))
 WORDS = [(each.number, word) for each in LESSONS.values() for word in each.owns]
 
 

@@ -162,7 +162,7 @@ def broken_lesson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     cells = [nbformat.v4.new_code_cell(source) for source in ("good = 1", "tank.refuel(9)  # nobody made it")]
     file = tmp_path / "98_broken.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=cells), file)
-    monkeypatch.setitem(lessons.LESSONS, "98", lessons.Lesson(number="98", title="Broken", file=str(file), owns=()))
+    monkeypatch.setitem(lessons.LESSONS, "98", lessons.Lesson(title="Broken", file=str(file), owns=()))
     return "98"
 
 
