@@ -59,8 +59,8 @@ def new_client(name, *, via=here.mqtt, version=mqtt.MQTTv5, **options):
         client.tls_set(**here.mqtt.tls)
     lab.beside(name, client.disconnect, client.loop_stop)
     return client'''
-# Lessons whose brokers know other names and passwords than the lab's, or whose clients are the subject.
-CLIENTS_OF_THEIR_OWN = {"copies", "locks_and_keys"}
+# Lessons with brokers of their own, which know no names and passwords of the lab, and one whose subject these are.
+CLIENTS_OF_THEIR_OWN = {"copies", "locks_and_keys", "break_it", "grow"}
 # The path of 15 minutes, which tests/notebooks/test_short_paths.py runs alone.
 SHORT_LINE = (
     "**Only 15 minutes?** Run the first code cell, then the section *In 15 minutes* near the end "
