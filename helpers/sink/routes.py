@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 from typing import NamedTuple
 
-from helpers.sink.records import Header, header
+from helpers.sink.records import Header
 from helpers.topics import Route, TopicError, TopicMapping
 
 _CACHED, _LONGEST = 10_000, 1_000  # topics, and characters of a topic
 
 
 class Target(NamedTuple):
-    """The Kafka topic and the key of a message, and the header that names its MQTT topic."""
+    """The Kafka topic and the key of a message, and its headers if it brings none: the one with its MQTT topic."""
 
     topic: str
     key: str | bytes | None
-    source: Header
+    headers: list[Header]
 
 
 class Routes(dict[str, Target]):
@@ -32,7 +32,8 @@ class Routes(dict[str, Target]):
     def __missing__(self, mqtt_topic: str) -> Target:
         topic, key = self._first(mqtt_topic)
         # The C client ends a text at U+0000, and bytes pass whole.
-        target = Target(topic, key.encode() if key and "\0" in key else key, header("mqtt.topic", mqtt_topic))
+        whole = key.encode() if key and "\0" in key else key
+        target = Target(topic, whole, [("mqtt.topic", mqtt_topic.encode())])
         if len(mqtt_topic) <= _LONGEST:
             if len(self) >= _CACHED:
                 self.clear()

@@ -33,8 +33,8 @@ class NotYetError(Exception):
     """This message cannot be judged now: the schema registry does not answer. The text says why."""
 
 
-def serializer(config: SinkConfig) -> Serialize:
-    """Return the function ``(kafka_topic, payload) -> value`` that ``config`` asks for.
+def serializer(config: SinkConfig) -> Serialize | None:
+    """Return the function ``(kafka_topic, payload) -> value`` that ``config`` asks for; ``None`` for bytes as they are.
 
     It raises ``PoisonError`` for a payload that can never be produced and ``NotYetError`` for one that must wait.
     """
@@ -44,11 +44,7 @@ def serializer(config: SinkConfig) -> Serialize:
         except ValueError as error:
             raise BridgeError(f"The schema registry's client refuses its settings: {error}.",
                               remedy="correct them in registry") from error  # fmt: skip
-    return _raw if config.serializer == "raw" else _json
-
-
-def _raw(_topic: str, payload: bytes) -> bytes:
-    return payload
+    return None if config.serializer == "raw" else _json
 
 
 def _json(_topic: str, payload: bytes) -> bytes:

@@ -129,7 +129,7 @@ def test_u0000_passes_the_c_client_as_bytes() -> None:
     assert Routes((TopicMapping("g/{device}", topic="t", key="{device}"),))["g/a\0b"] == (
         "t",
         b"a\0b",
-        ("mqtt.topic", b"g/a\0b"),
+        [("mqtt.topic", b"g/a\0b")],
     )
 
 
