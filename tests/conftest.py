@@ -60,7 +60,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
             map(item.get_closest_marker, ("without_mqtt", "any_mqtt"))
         ):
             item.add_marker(pytest.mark.mqtt)
-    yield  # now -m looks for the marker
+        if item.get_closest_marker("weekly"):
+            item.add_marker(pytest.mark.slow)
+    yield  # now -m looks for the markers
     if (workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
         items[:] = ordering.dealt(items, workers)
 

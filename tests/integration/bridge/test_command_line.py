@@ -77,9 +77,7 @@ def env(bench: Bench, lab_env: dict[str, str]) -> dict[str, str]:
     return {**lab_env, "LAB_MQTT_PROVIDER": "", "LAB_KAFKA_PROVIDER": "", "LAB_NAMESPACE": bench.name, **given}
 
 
-@pytest.mark.parametrize(
-    "rounds", [1, pytest.param(6, marks=[pytest.mark.slow, pytest.mark.weekly, pytest.mark.timeout(900)])]
-)
+@pytest.mark.parametrize("rounds", [1, pytest.param(6, marks=[pytest.mark.weekly, pytest.mark.timeout(900)])])
 def test_a_fleet_is_carried_through_every_fault(bench: Bench, env: dict[str, str], rounds: int) -> None:
     topic = f"{bench.name}-generators-readings"
     fleet = Command(env, "simulate", "--rate", str(RATE), "--size", "20")

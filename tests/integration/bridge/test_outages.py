@@ -16,7 +16,7 @@ from tests.integration.bridge.support import Bench, Program, wait_until
 
 MESSAGES = 2_000
 PAYLOAD_BUDGET = 100_000
-SECONDS = [3, pytest.param(60, marks=[pytest.mark.slow, pytest.mark.weekly])]
+SECONDS = [3, pytest.param(60, marks=pytest.mark.weekly)]
 
 
 @pytest.mark.parametrize("seconds", SECONDS)

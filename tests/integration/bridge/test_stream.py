@@ -49,7 +49,7 @@ def kill_again_and_again(bench: Bench, kind: str, kills: int) -> Devices:
     return devices
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.weekly])])
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.weekly)])
 def test_killed_in_mid_stream_nothing_is_lost(bench: Bench, kills: int) -> None:
     outcome = bench.outcome(kill_again_and_again(bench, "ours", kills))
     assert outcome.missing == []

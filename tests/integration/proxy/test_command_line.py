@@ -44,7 +44,7 @@ def test_a_proxy_is_killed_and_another_one_drains(bench: Bench, env: dict[str, s
         devices.settle()
         (url,) = re.findall(r"http://\S+/metrics", proxy.said)
         wait_until(lambda: metrics(url)["proxy_acked_total"] >= 100, "the count of what is acknowledged grows")
-        assert metrics(url)["proxy_connections"] == 1
+        wait_until(lambda: metrics(url)["proxy_connections"] == 1, "the device is connected")
         devices.close()
         assert proxy.end(signal.SIGTERM) == 0, proxy.said
     (line,) = [line for line in proxy.said.splitlines() if line.startswith("{")]
