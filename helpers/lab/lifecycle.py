@@ -136,7 +136,7 @@ def _look_at(running: state.Running, service: Service[Any], settings: Settings) 
         service=service,
         provider=running.program,
         endpoint=endpoint,
-        problem=service.problem(endpoint) if process.alive() else "it died; `lab up` starts it again",
+        problem=service.problem(endpoint) if process.alive() else "it has ended; `lab up` starts it again",
         pid=running.pid,
         memory=process.memory(),
         log=_instance(service, PROGRAMS[running.program], settings).log,

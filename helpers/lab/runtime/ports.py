@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import socket
+from collections.abc import Collection
 
 import psutil
 
@@ -57,3 +58,10 @@ def holder(port: int) -> str:
             if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == port and each.pid:
                 return f"{psutil.Process(each.pid).name()} (pid {each.pid})"
     return "another program"
+
+
+def in_use(pid: int, ports: Collection[int]) -> bool:
+    """Whether another program is connected to one of the ports at which a process listens."""
+    found = psutil.Process(pid).net_connections("tcp")
+    own = {each.laddr.port for each in found}  # Kafka is a client of itself too
+    return any(each.laddr.port in ports and each.raddr and each.raddr.port not in own for each in found)

@@ -221,9 +221,8 @@ def scratch(service: str, *, provider: str | None = None, **settings: object) ->
     """
     lab = Settings.from_environment()
     if service not in SERVICES:
-        raise ConfigurationError(
-            "lab.scratch", f"there is no service {service!r}", remedy=f"Use {', '.join(SERVICES)}."
-        )
+        remedy = f"Use {', '.join(SERVICES)}."
+        raise ConfigurationError("lab.scratch", f"there is no service {service!r}", remedy=remedy)
     programs = {program.name: program for program in SERVICES[service].programs}
     if provider is None:
         forced = {name: each for name, each in lab.providers.items() if each in {"native", "embedded"}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
+import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,6 +15,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from helpers.errors import LessonError, in_range
+from helpers.lab import state
 from helpers.lab.errors import LabError
 from helpers.lab.progress import OnScreen, html_table
 from helpers.lab.runtime import archive, launch, ports, processes
@@ -29,6 +31,7 @@ CONTROLLER = 100
 _FEWEST, _MOST = 2, 6
 # Measured with three brokers in use, and rounded up: 664 MB.
 _MB_FOR_CONTROLLER, _MB_FOR_BROKER = 130, 190
+_RESUME = "from helpers import lab; lab.up(lab.Settings.from_environment(), only={})"
 _HEAP = {"controller": "-Xmx96m", "broker": "-Xmx192m"}
 
 
@@ -43,6 +46,7 @@ class Cluster(Startable):
     def __init__(self, size: int, settings: Settings, options: Mapping[str, object], *, via_relays: bool) -> None:
         self.relays: dict[int, Relay] = {}
         self._settings, self._via_relays = settings, via_relays
+        self._paused: list[str] = []
         voter = ports.any_free()
         values = {"controller": CONTROLLER, "port": voter, "copies": min(size, 3), "enough": min(size, 3) - 1}
         own = settings_in("cluster.properties", id=secrets.token_urlsafe(16), **values)
@@ -74,7 +78,7 @@ class Cluster(Startable):
         """
         launch.prepare([KAFKA.programs[0]], self._settings, OnScreen())
         everything, first = [self.controller, *self.nodes.values()], not self.controller.address
-        _require_memory(sum(not each.alive for each in self.nodes.values()), controllers=not self.controller.alive)
+        self._require_memory(sum(not each.alive for each in self.nodes.values()), controllers=not self.controller.alive)
         self._open_lines()
         start_all(everything, close=first)
         archive.make_later([self.nodes[1].pid] if first else [], self._settings.cache, self._settings.home / "archive")
@@ -86,10 +90,14 @@ class Cluster(Startable):
             each.close()
         for line in self.relays.values():
             line.close()
+        home, paused, self._paused = self._settings.home, self._paused, []
+        if back := [each for each in paused if each in state.State.load(home).services]:  # not after `lab down`
+            # In a process of its own, since this Python may be ending.
+            processes.start([sys.executable, "-c", _RESUME.format(back)], log=home / "resumed.txt", folder=home)
 
     def add(self) -> Scratch:
         """Start one more broker, with the next id. It holds no data until partitions are moved to it."""
-        _require_memory(1)
+        self._require_memory(1)
         node = max(self.nodes) + 1
         self.nodes[node] = self._node(node, "broker", ports.any_free())
         self._open_lines()
@@ -106,16 +114,37 @@ class Cluster(Startable):
             with contextlib.suppress(LessonError):  # it runs already
                 each.start()
 
+    def _require_memory(self, brokers: int, *, controllers: int = 0) -> None:
+        """Raise a ``LabError`` if this machine, or a container's limit, leaves too little memory for so many nodes."""
+        needed = brokers * _MB_FOR_BROKER + controllers * _MB_FOR_CONTROLLER
+        free = int(processes.free_memory() / 1e6)
+        if free < needed and not self._pause((needed - free) * 1e6):
+            remedy = "Close other programs, or end the lab's own brokers with `lab down` in a terminal."
+            if controllers and brokers > _FEWEST and free >= needed - (brokers - _FEWEST) * _MB_FOR_BROKER:
+                remedy += f" `lab.cluster(brokers={_FEWEST})` fits now, and shows most of it."
+            raise LabError(f"{brokers} Kafka brokers need {needed} MB of memory; {free} MB are free.", remedy=remedy)
+
+    def _pause(self, lacking: float) -> bool:
+        """End the lab's own Kafka and registry if that frees ``lacking`` bytes, and no client is connected to them."""
+        with state.locked(self._settings.home) as lab:
+            own = [each for name in ("kafka", "registry") if (each := lab.services.get(name)) and each.process.alive()]
+            used = lab.shared or any(ports.in_use(each.pid, each.ports) for each in own)
+            if used or sum(each.process.memory() for each in own) < lacking:
+                return False
+            for each in own:
+                each.process.end(grace=30)
+        self._paused += [each.service for each in own]
+        OnScreen().say("Memory is short: the lab's Kafka and schema registry pause until this cluster is closed.")
+        return True
+
     def _node(self, node: int, role: str, port: int) -> Scratch:
         listener = f"{'CONTROLLER' if role == 'controller' else 'PLAINTEXT'}://{LOOPBACK}"
-        own = {"process.roles": role, "node.id": node, "listeners": f"{listener}:{port}"}
-        public = port
-        if role == "broker":
-            own["broker.rack"] = chr(ord("a") + node - 1)
-            if self._via_relays:
-                public = ports.any_free()
-                self.relays[node] = Relay(LOOPBACK, port, parse=False, listen=public)
-        own["advertised.listeners"] = f"{listener}:{public}"
+        public = ports.any_free() if role == "broker" and self._via_relays else port
+        own: dict[str, object] = {"process.roles": role, "node.id": node, "listeners": f"{listener}:{port}"}
+        own |= {"advertised.listeners": f"{listener}:{public}"}
+        own |= {"broker.rack": chr(ord("a") + node - 1)} if role == "broker" else {}
+        if public != port:
+            self.relays[node] = Relay(LOOPBACK, port, parse=False, listen=public)
 
         def probe(endpoint: KafkaEndpoint, timeout: float) -> str:
             return KAFKA.probe(endpoint, timeout) or _unregistered(node, endpoint, timeout)
@@ -128,6 +157,8 @@ class Cluster(Startable):
 
 def cluster(brokers: int = 3, *, via_relays: bool = False, **settings: object) -> Cluster:
     """Make a cluster of Kafka brokers: ``with lab.cluster() as cluster``. Three take about 700 MB of memory.
+
+    Where that is short, the lab's own Kafka and registry pause for it, unless they are in use, and come back.
 
     Args:
         brokers: How many.
@@ -155,17 +186,6 @@ def start_all(brokers: Sequence[Scratch], *, close: bool) -> None:
         for each in brokers if close else ():
             each.close()
         raise
-
-
-def _require_memory(brokers: int, *, controllers: int = 0) -> None:
-    """Raise a ``LabError`` if this machine, or a container's limit, leaves too little memory for so many nodes."""
-    needed = brokers * _MB_FOR_BROKER + controllers * _MB_FOR_CONTROLLER
-    free = processes.free_memory() / 1e6
-    if free < needed:
-        remedy = "Close other programs, or end the lab's own brokers with `lab down` in a terminal."
-        if controllers and brokers > _FEWEST and free >= needed - (brokers - _FEWEST) * _MB_FOR_BROKER:
-            remedy += f" `lab.cluster(brokers={_FEWEST})` fits now, and shows most of it."
-        raise LabError(f"{brokers} Kafka brokers need {needed} MB of memory; {free:.0f} MB are free.", remedy=remedy)
 
 
 def connect(endpoint: Endpoint, timeout: float) -> str:

@@ -24,7 +24,7 @@ from helpers import lab, lessons
 from helpers.lab import lifecycle, state
 from helpers.lab.errors import LabBusy, LabError, NotWritable, ServiceDied, ServiceNotReady
 from helpers.lab.lifecycle import Status
-from helpers.lab.runtime import launch, processes
+from helpers.lab.runtime import launch, ports, processes
 from helpers.lab.runtime.program import Instance, on_path
 from helpers.lab.services.table import PROGRAMS, SERVICES
 from tests.waiting import wait_until
@@ -60,7 +60,7 @@ def test_up_down_and_what_lies_between(own_env: dict[str, str], own: lab.Setting
     psutil.Process(first["kafka"].pid).kill()
     broken = command(own_env, "status")
     assert broken.returncode == 3
-    assert "it died; `lab up` starts it again" in broken.stdout
+    assert "it has ended; `lab up` starts it again" in broken.stdout
     repaired = command(own_env, "up")
     assert repaired.returncode == 0, repaired.stderr
     now = by_name(lab.status(own))
@@ -89,6 +89,34 @@ def test_a_lesson_starts_only_what_it_needs(
     assert here.mqtt.port
     assert (here.kafka, here.registry, here.influxdb) == (None, None, None)
     assert [each.service.name for each in lab.status(own) if each.ready] == MQTT
+
+
+def test_kafka_pauses_for_a_cluster_unless_it_is_used_and_comes_back(
+    own_env: dict[str, str], own: lab.Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable, value in own_env.items():
+        monkeypatch.setenv(variable, value)
+    before = by_name(lab.up(own, only=["kafka"]))["kafka"]
+    conf = {**before.endpoint.conf}
+    # With this much, two brokers and a controller need the memory of the lab's Kafka as well.
+    monkeypatch.setattr(processes, "free_memory", lambda: 450e6)
+    cluster, client = lab.cluster(brokers=2), AdminClient(conf)
+    client.list_topics(timeout=20)
+    with pytest.raises(LabError, match="2 Kafka brokers need 510 MB"):
+        cluster._require_memory(2, controllers=1)
+    assert psutil.pid_exists(before.pid)
+
+    del client
+    wait_until(
+        lambda: not ports.in_use(before.pid, state.State.load(own.home).services["kafka"].ports), "the client is gone"
+    )
+    cluster._require_memory(2, controllers=1)
+    assert "pause until this cluster is closed" in capsys.readouterr().out
+    paused = by_name(lab.status(own, only=["kafka"]))["kafka"]
+    assert not paused.ready
+    cluster.close()
+    wait_until(lambda: lab.status(own, only=["kafka"])[0].ready, "the lab's Kafka is back")
+    assert by_name(lab.status(own, only=["kafka"]))["kafka"].endpoint.conf == conf
 
 
 def test_a_broker_that_hangs_is_replaced(own: lab.Settings) -> None:
