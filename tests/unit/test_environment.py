@@ -110,13 +110,17 @@ def test_binder_can_run_its_scripts(name: str) -> None:
 def test_binder_begins_the_lab_and_hands_over(tmp_path: Path) -> None:
     said = tmp_path / ".lab" / "up.txt"
     script(tmp_path / "bin" / "lab", "the lab was asked for")
-    env = {**os.environ, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    env = {
+        **os.environ,
+        "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "JUPYTER_CONFIG_PATH": "/theirs",
+    }
     command = [
         ROOT / ".binder" / "start",
         "sh",
         "-c",
-        "until grep -q asked .lab/up.txt; do sleep 0.05; done; echo over",
+        'until grep -q asked .lab/up.txt; do sleep 0.05; done; echo "over, with $JUPYTER_CONFIG_PATH"',
     ]
     answer = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=True)
-    assert answer.stdout == "over\n"
+    assert answer.stdout == f"over, with {tmp_path}/helpers/lab/conf/jupyter:/theirs\n"
     assert "asked" in said.read_text(encoding="utf-8")
