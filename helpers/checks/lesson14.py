@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Any
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import Producer, TopicPartition
 
 from helpers.checks import brokers
 from helpers.checks.recorder import Recorder
@@ -100,7 +99,7 @@ def exercise_3(recorder: Recorder) -> Result:  # noqa: PLR0911 - one answer for 
             "It gets no better by coming again. Which answer means never?",
         )
     if any(answer != "REJECT" for answer, _ in poison):
-        return not_yet("Poison was accepted.", "Accepted means: it is done. Nobody would ever know.")
+        return not_yet("Poison was accepted.", "Accepted means that it is done, and poison never will be.")
     workers, partitions = len({name for name, *_ in receipts}), brokers.topics(recorder.here)[_JOBS]
     if workers <= partitions:
         return not_yet(
@@ -125,12 +124,12 @@ def _drive(recorder: Recorder, partitions: int) -> list[int]:
         def ends() -> list[int]:
             return [consumer.get_watermark_offsets(each, timeout=brokers.TIMEOUT)[1] for each in places]
 
-        read = ends()
+        producer, read = Producer({**here.kafka, "log_level": 0}), ends()
         for second in range(_AWAY + _PATIENCE):
-            records: list[dict[str, Any]] = [
-                {"topic": topic, "value": b"an order", "partition": number % partitions} for number in range(_RATE)
-            ]
-            brokers.produce(here, records)
+            for number in range(_RATE):
+                producer.produce(topic, b"an order", partition=number % partitions)
+            if producer.flush(brokers.TIMEOUT):
+                raise TimeoutError
             high = ends()
             if second >= _AWAY:
                 read = [min(end, at + _CAPACITY) for end, at in zip(high, read, strict=True)]

@@ -64,7 +64,7 @@ EXERCISES = [
             Wrong("busy is accepted", "Which answer does that", {_RETURN_RELEASE: "    except Busy:\n        pass\n"}),
             Wrong("busy is accepted", "Which answer does that", {"AcknowledgeType.RELEASE": "AcknowledgeType.REJECT"}),
             Wrong("poison comes again", "means never", {"AcknowledgeType.REJECT": "AcknowledgeType.RELEASE"}),
-            Wrong("poison is accepted", "Nobody would ever know", {"AcknowledgeType.REJECT": "AcknowledgeType.ACCEPT"}),
+            Wrong("poison is accepted", "poison never will be", {"AcknowledgeType.REJECT": "AcknowledgeType.ACCEPT"}),
             Wrong(
                 "done twice", "called once", {"        work(record)\n": "        work(record)\n        work(record)\n"}
             ),
