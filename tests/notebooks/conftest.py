@@ -12,7 +12,7 @@ from tests.ordering import wants_cluster
 
 @pytest.fixture(autouse=True)
 def _a_cluster_at_a_time(request: pytest.FixtureRequest) -> Iterator[None]:
-    if wants_cluster(request.node):
+    if wants_cluster(request.node) and "_one_cluster" not in request.fixturenames:  # which holds the lock already
         with cluster_lock():
             yield
     else:
