@@ -99,7 +99,7 @@ TESTED = {
     "lab reset --everyone": _SHARING,
     "uv run python tests/benchmarks/workshop.py --learners 30": "not run: it keeps every core busy for minutes",
     # One's own work, and the end
-    "cp -R notebooks mine": _UPDATES,
+    "mkdir -p mine && cp -R notebooks/. mine": _UPDATES,
     "git pull": _UPDATES,
     "cp notebooks/04_kafka_is_a_log.ipynb mine/04_new.ipynb": _UPDATES,
     "cp -R notebooks mine-before": _UPDATES,

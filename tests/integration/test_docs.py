@@ -107,12 +107,16 @@ def test_an_update_and_ones_own_work_do_not_meet(tmp_path: Path) -> None:
 
     published("first edition")
     run(f"git clone -q {author} lessons", env, cwd=tmp_path)
+    runbook = learner / "mine" / "runbook.md"  # of lesson 13, which somebody had opened before making a copy
+    runbook.parent.mkdir()
+    runbook.write_text("who to call")
     run("\n".join(copy), env, cwd=learner)
     (learner / "mine" / FIRST).write_text("my own work")
     published("second edition")
     run(update[0], env, cwd=learner)
     assert (learner / "notebooks" / FIRST).read_text() == "second edition"
     assert (learner / "mine" / FIRST).read_text() == "my own work"
+    assert runbook.read_text() == "who to call"
     assert not run("git status --short", env, cwd=learner)
 
     run("cp notebooks/04_kafka_is_a_log.ipynb mine/04_new.ipynb", env, cwd=learner)

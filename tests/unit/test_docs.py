@@ -75,6 +75,14 @@ def test_the_workshops_times_are_the_lessons(lesson: Lesson) -> None:
     assert pace[-1] == int(header[2])
 
 
+def test_the_workshops_sums_are_those_of_its_table() -> None:
+    page = " ".join(docs.text("WORKSHOP.md").split())
+    times = re.findall(r"\| \d\d [^|]+ \| (\d+) s \| \d+ min \| (\d+) min \|", page)
+    seconds, minutes = (sum(map(int, each)) for each in zip(*times, strict=True))
+    assert f"All {len(LESSONS)} lessons with exercises take {round(minutes / 60)} hours." in page
+    assert f"runs all lessons one after the other, in about {round(seconds / 60)} minutes." in page
+
+
 @pytest.mark.parametrize("lesson", LESSONS.values(), ids=lambda each: each.number)
 def test_each_prediction_has_its_wrong_answers_and_the_lessons_right_one(lesson: Lesson) -> None:
     section = docs.text("WORKSHOP.md").partition(f"\n### {lesson.number} · {lesson.title}\n")[2].partition("\n### ")[0]

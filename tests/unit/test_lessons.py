@@ -84,8 +84,8 @@ def test_sessions_are_owned_names() -> None:
         assert all(each.owned(client, "") for client in each.sessions)
 
 
-def test_lessons_are_numbered_in_order() -> None:
-    assert list(LESSONS) == sorted(LESSONS)
+def test_lessons_are_numbered_without_a_gap() -> None:
+    assert list(LESSONS) == [f"{number:02}" for number in range(len(LESSONS))]
     assert all(each.file.startswith(f"{each.number}_") for each in LESSONS.values())
 
 
