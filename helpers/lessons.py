@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from helpers.errors import ConfigurationError
 from helpers.paths import NOTEBOOKS
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Lesson:
     """One lesson. ``owns`` are first words of MQTT topics, Kafka topics, groups and subjects, without namespace.
 
@@ -20,6 +20,7 @@ class Lesson:
 
     title: str
     file: str
+    _: KW_ONLY
     owns: tuple[str, ...]
     sessions: tuple[str, ...] = ()
     needs: tuple[str, ...] = ("mqtt", "kafka", "registry", "influxdb")
@@ -48,59 +49,49 @@ class Lesson:
 LESSONS = {
     each.number: each
     for each in (
-        Lesson(title="Start here", file="00_start_here.ipynb", owns=("hello",)),
-        Lesson(title="Emergency generators", file="01_emergency_generators.ipynb", owns=("fleet",)),
+        Lesson("Start here", "00_start_here.ipynb", owns=("hello",)),
+        Lesson("Emergency generators", "01_emergency_generators.ipynb", owns=("fleet",)),
+        Lesson("Publish with MQTT", "02_publish_with_mqtt.ipynb", owns=("emergency_generator", "generators", "depot")),
         Lesson(
-            title="Publish with MQTT",
-            file="02_publish_with_mqtt.ipynb",
-            owns=("emergency_generator", "generators", "depot"),
-        ),
-        Lesson(
-            title="Delivery in MQTT",
-            file="03_delivery_in_mqtt.ipynb",
+            "Delivery in MQTT",
+            "03_delivery_in_mqtt.ipynb",
             owns=("delivery",),
             sessions=("delivery-sunday", "delivery-night-shift"),
         ),
-        Lesson(title="Kafka is a log", file="04_kafka_is_a_log.ipynb", owns=("log",)),
+        Lesson("Kafka is a log", "04_kafka_is_a_log.ipynb", owns=("log",)),
         Lesson(
-            title="The schema registry",
-            file="05_the_schema_registry.ipynb",
+            "The schema registry",
+            "05_the_schema_registry.ipynb",
             owns=("plain-readings", "typed-readings", "tank-readings", "mixed-readings", "service-readings"),
         ),
         Lesson(
-            title="Topics, two ways",
-            file="06_topics_two_ways.ipynb",
-            owns=("sites", "regions", "workshop", "yards", "design"),
+            "Topics, two ways", "06_topics_two_ways.ipynb", owns=("sites", "regions", "workshop", "yards", "design")
         ),
         Lesson(
-            title="Bridge by hand",
-            file="07_bridge_by_hand.ipynb",
-            owns=("bridge",),
-            sessions=("bridge-exercise", "bridge-yard"),
+            "Bridge by hand", "07_bridge_by_hand.ipynb", owns=("bridge",), sessions=("bridge-exercise", "bridge-yard")
+        ),
+        Lesson("Talk back", "08_talk_back.ipynb", owns=("commands",), sessions=("commands-G-005", "commands-replies")),
+        Lesson(
+            "A topic becomes a table", "09_a_topic_becomes_a_table.ipynb", owns=("table",), sessions=("table-bridge",)
         ),
         Lesson(
-            title="Talk back",
-            file="08_talk_back.ipynb",
-            owns=("commands",),
-            sessions=("commands-G-005", "commands-replies"),
-        ),
-        Lesson(
-            title="A topic becomes a table",
-            file="09_a_topic_becomes_a_table.ipynb",
-            owns=("table",),
-            sessions=("table-bridge",),
-        ),
-        Lesson(
-            title="Alarms and the big screen",
-            file="10_alarms_and_the_big_screen.ipynb",
+            "Alarms and the big screen",
+            "10_alarms_and_the_big_screen.ipynb",
             owns=("alarms",),
             sessions=("alarms-bridge",),
         ),
-        Lesson(title="Copies", file="11_copies.ipynb", owns=("copies",), needs=()),
-        Lesson(title="Locks and keys", file="12_locks_and_keys.ipynb", owns=("locks",), needs=()),
-        Lesson(title="Break it", file="13_break_it.ipynb", owns=("break",), needs=()),
-        Lesson(title="Grow", file="14_grow.ipynb", owns=("grow",), needs=()),
+        Lesson("Copies", "11_copies.ipynb", owns=("copies",), needs=()),
+        Lesson("Locks and keys", "12_locks_and_keys.ipynb", owns=("locks",), needs=()),
+        Lesson("Break it", "13_break_it.ipynb", owns=("break",), needs=()),
+        Lesson("Grow", "14_grow.ipynb", owns=("grow",), needs=()),
     )
+}
+# Readers for whom a part is enough: their lessons in the order in which they are read, some with a part only.
+PATHS = {
+    "embedded": ("an embedded developer", "00, 02, 03, 08, 12, 07 §1–4"),
+    "analyst": ("a data analyst", "00, 01 skimmed, 04 §1–4, 05 §1–3, 09, 10"),
+    "backend": ("a backend engineer", "00, 03 §3–6, 04, 05, 07, 11, 13"),
+    "architect": ("an architect with one morning", "00, 06, 07 §1–4, 14"),
 }
 
 
@@ -114,3 +105,9 @@ def find(name: str) -> Lesson:
         if name.zfill(2) == lesson.number or name in {lesson.slug, *lesson.owns}:
             return lesson
     raise ConfigurationError("lesson", f"there is no lesson {name!r}", remedy=f"Choose from {', '.join(LESSONS)}.")
+
+
+def steps(reader: str | None) -> list[tuple[Lesson, str]]:
+    """Return the lessons on a reader's path, or all, each with how much of it: ``"§1–4"``, or ``""`` for the whole."""
+    parts = PATHS[reader][1].split(", ") if reader else LESSONS
+    return [(LESSONS[number], how) for number, _, how in (each.partition(" ") for each in parts)]

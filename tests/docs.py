@@ -41,6 +41,7 @@ TESTED = {
     ".venv/bin/pip install --editable . --group dev": "not run: a second environment of 1 GB for one option of pip",
     "python -m venv .venv && .venv/bin/pip install --editable . --group dev": "not run: as above",
     "pip install --editable": _OFFLINE,
+    "uv run --with notebook jupyter notebook notebooks": "not run: see docs/not-run.md",
     "conda env create --file environment.yml": _CONDA,
     "conda activate mqtt-and-kafka": _CONDA,
     "pip install --no-deps --editable .": _CONDA,

@@ -175,7 +175,7 @@ EXERCISES = [
 ]
 '''
 
-ROW = '        Lesson(title="{title}", file="{file}", owns=("{word}",)),\n'
+ROW = '        Lesson("{title}", "{file}", owns=("{word}",)),\n'
 END_OF_ROWS = "    )\n}\n"
 
 LEFT = """\

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from helpers.lessons import LESSONS, Lesson
+from helpers.lessons import LESSONS, PATHS, Lesson, steps
 from helpers.paths import ROOT
 from tests import docs
 from tests.notebooks import anatomy
@@ -100,7 +100,35 @@ def test_each_prediction_has_its_wrong_answers_and_the_lessons_right_one(lesson:
         assert right[1] not in wrong
 
 
-@pytest.mark.parametrize(("name", "minutes"), [("Two hours", 120), ("Half a day", 240), ("A day", 480)])
-def test_a_schedule_is_as_long_as_it_says(name: str, minutes: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "minutes"),
+    [
+        ("Two hours", 120),
+        ("Half a day", 240),
+        ("A day", 480),
+        ("Two days, the first", 480),
+        ("Two days, the second", 480),
+        ("An evening", 135),
+    ],
+)
+def test_a_schedule_is_as_long_as_it_says_and_has_its_breaks(name: str, minutes: int) -> None:
     table = docs.text("WORKSHOP.md").partition(f"**{name}: ")[2].split("\n\n")[1]
-    assert sum(int(each) for each in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)) == minutes
+    rows = [(int(each), what) for each, what in re.findall(r"^\| (\d+) \| ([^|]+) \|", table, re.MULTILINE)]
+    assert sum(each for each, _ in rows) == minutes
+    stretch = 0
+    for each, what in rows:
+        stretch = 0 if what in {"break", "lunch"} else stretch + each
+        assert stretch <= 60, f"{stretch} min without a break, at {what}"
+
+
+@pytest.mark.parametrize("reader", PATHS)
+@pytest.mark.parametrize("page", ["README.md", "WORKSHOP.md"])
+def test_a_page_has_the_paths_of_the_catalogue(page: str, reader: str) -> None:
+    assert f"| {' | '.join(PATHS[reader])} |" in docs.text(page)
+
+
+@pytest.mark.parametrize("reader", PATHS)
+def test_a_path_names_sections_that_the_lesson_has(reader: str) -> None:
+    for lesson, how in steps(reader):
+        headings = re.findall(r"^## (\d)\.", anatomy.Lesson.read(lesson.path).markdown, re.MULTILINE)
+        assert set(re.findall(r"\d", how)) <= set(headings)
