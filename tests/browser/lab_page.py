@@ -47,7 +47,7 @@ def notebook_of(path: Path, sources: Mapping[str, str]) -> Iterator[Lesson]:
 
 
 class LessonPage:
-    """A lesson in the browser. ``lesson`` is the notebook as stored; nothing here saves it."""
+    """A lesson in the browser. ``lesson`` is the notebook as stored; only :meth:`reload` saves it."""
 
     def __init__(self, visit: Visit, jupyter: Jupyter, lesson: Lesson) -> None:
         self.page: Any = visit.page
@@ -101,10 +101,21 @@ class LessonPage:
         """Dialogs and notifications that nobody asked for."""
         return self.page.locator(".jp-Dialog, .Toastify__toast").all_text_contents()  # type: ignore[no-any-return]
 
+    def wide_code(self) -> list[str]:
+        """Code cells that are wider than the page, so that one scrolls sideways to read them."""
+        wide = "each => each.scrollWidth > each.clientWidth"
+        cells = [cell.id for cell in self.lesson.cells if cell.cell_type == "code"]
+        return [name for name in cells if self.cell(name).locator(".cm-scroller").evaluate(wide)]
+
     def plots(self) -> list[Any]:
         """The figures, but for those of exercises: a stub may rightly draw nothing yet."""
-        cells = [cell.id for cell in self.lesson.cells if "exercise" not in tags(cell)]
-        return [plot for name in cells for plot in self.cell(name).locator(PLOT).all()]
+        return [plot for name in self.figures() for plot in self.cell(name).locator(PLOT).all()]
+
+    def figures(self) -> dict[str, int]:
+        """Id of a cell → how many figures it shows; exercises are left out."""
+        names = [cell.id for cell in self.lesson.cells if "exercise" not in tags(cell)]
+        counts = {name: self.cell(name).locator(PLOT).count() for name in names}
+        return {name: count for name, count in counts.items() if count}
 
     def drawn(self, plot: Any, *, within: float = 60) -> int:
         """How many marks ``plot`` drew, once it is in view."""
@@ -113,6 +124,23 @@ class LessonPage:
         while not (marks := int(plot.evaluate(MARKS))) and time.monotonic() < deadline:
             self.page.wait_for_timeout(100)
         return marks
+
+    def drawn_again(self, name: str, count: int, *, within: float = 60) -> bool:
+        """Whether the cell ``name`` shows ``count`` figures with marks after the page was loaded again.
+
+        JupyterLab lays out what comes into view, so cells above may grow and push this one out of it again. A figure
+        that is not live is a picture at first, until the mouse moves over it.
+        """
+        cell, deadline = self.cell(name), time.monotonic() + within
+        while time.monotonic() < deadline:
+            cell.scroll_into_view_if_needed()
+            for picture in cell.locator("img.plot-img:visible").all():
+                picture.dispatch_event("mouseenter")
+            plots = cell.locator(PLOT).all()
+            if len(plots) == count and all(int(each.evaluate(MARKS)) for each in plots):
+                return True
+            self.page.wait_for_timeout(200)
+        return False
 
     def sentence(self, plot: Any) -> str:
         """What a screen reader says of ``plot``."""

@@ -113,12 +113,15 @@ def turn(page: Any, theme: str) -> None:
     page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=60_000)
 
 
-def test_the_dashboard_follows_the_fleet_and_stops_when_told(visit: Visit, jupyter: Jupyter, artifacts: Path) -> None:
+def test_the_dashboard_follows_the_fleet_and_stops_by_itself_and_when_told(
+    visit: Visit, jupyter: Jupyter, artifacts: Path
+) -> None:
     lesson = LessonPage(visit, jupyter, by_number("10"))
+    dashboard = DashboardCell(lesson)
     lesson.run_all()
+    dashboard.stopped()  # by itself
     turn(visit.page, "Light")
     lesson.screenshots(artifacts / "browser" / "light")
-    dashboard = DashboardCell(lesson)
 
     dashboard.run()
     assert dashboard.changes(dashboard.numbers, within=60)
@@ -141,12 +144,6 @@ def test_the_dashboard_follows_the_fleet_and_stops_when_told(visit: Visit, jupyt
     lesson.screenshots(artifacts / "browser" / "dark")
     assert lesson.errors() == []
     assert visit.refused == []
-
-
-def test_the_dashboard_ends_by_itself(visit: Visit, jupyter: Jupyter) -> None:
-    lesson = LessonPage(visit, jupyter, by_number("10"))
-    lesson.run_all()
-    DashboardCell(lesson).stopped()
 
 
 @pytest.fixture

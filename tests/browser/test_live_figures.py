@@ -11,7 +11,6 @@ import pytest
 
 from tests.browser.conftest import Jupyter, Visit
 from tests.browser.lab_page import PLOT, LessonPage, notebook_of
-from tests.browser.test_lessons import by_number
 from tests.notebooks.anatomy import Lesson
 
 pytestmark = pytest.mark.timeout(300)
@@ -144,17 +143,3 @@ def test_a_figure_has_a_text_alternative(visit: Visit, jupyter: Jupyter, noteboo
     assert "one line each for a 58, b 58" in str(figure.get_attribute("aria-label"))
     figure = page.cell("dashboard").get_by_role("figure", name="Map of the fleet")
     assert "G-00" in str(figure.get_attribute("aria-label"))
-
-
-def test_lesson_01_loaded_again_shows_its_live_figures(visit: Visit, jupyter: Jupyter, artifacts: Path) -> None:
-    lesson = by_number("01")
-    path = artifacts / "reloaded-01.ipynb"
-    path.write_bytes(lesson.path.read_bytes())
-    page = LessonPage(visit, jupyter, Lesson.read(path))
-    page.run_all()
-    page.reload()
-    cell = page.cell("panel-live")
-    cell.scroll_into_view_if_needed()
-    cell.locator(PLOT).nth(1).wait_for(timeout=60_000)
-    assert [bool(page.drawn(plot)) for plot in cell.locator(PLOT).all()] == [True, True]
-    path.unlink()
