@@ -1,93 +1,43 @@
-"""Every lesson, run as people run it: cells twice in a row, long ones interrupted, exercises again after a fresh start.
+"""Every lesson, run as people run it: in every way but from top to bottom.
 
-With its solutions in place, which proves more than the stubs: a solution makes topics, clients and sessions, and is run
-again as readily as any other cell.
+Each cell runs twice in a row, and long ones are interrupted. Then the first cell and the exercises run again, and each
+broker is gone for a while. With its solutions in place, which proves more than the stubs: a solution makes topics,
+clients and sessions, and is run again as readily as any other cell.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
-from nbclient.exceptions import CellTimeoutError
 from nbformat.v4 import new_code_cell
 
+from helpers import lessons as table
 from helpers.paths import NOTEBOOKS, ROOT
-from tests.notebooks import execution, sample
+from tests.notebooks import outages, sample
 from tests.notebooks.anatomy import Lesson, lessons, tags, with_solutions
+from tests.notebooks.learner import Learner
 
 # A cell that takes longer is one that people interrupt.
 LONG_SECONDS = 2.0
-# In a cell that awaits something, the kernel turns the first into the second; DuckDB turns it into the third.
-INTERRUPTED = ("KeyboardInterrupt", "CancelledError", "RuntimeError: Query interrupted")
 
 
-class Learner:
-    """Someone who runs cells of a notebook in a kernel, and notes what went wrong: ``problems``."""
-
-    def __init__(self, notebook: Any, folder: Path) -> None:
-        self.problems: list[str] = []
-        self.cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-        self.notebook = notebook
-        self.client = NotebookClient(notebook, timeout=execution.CELL_SECONDS, allow_errors=True)
-        self.client.resources = {"metadata": {"path": str(folder)}}
-
-    async def run(self, cell: Any, occasion: str, *, must_pass: bool = True) -> float:
-        """Run a cell, which must end without an error; return how long it took, in seconds.
-
-        A check must say ✅, except when it runs again at once: it may have taken away what it looked at.
-        Without ``must_pass``, the caller judges how the cell ended.
-        """
-        began = time.monotonic()
-        await self._execute(cell, occasion)
-        if not must_pass:
-            return time.monotonic() - began
-        self.note(cell, occasion, errors(cell))
-        if "check" in tags(cell) and occasion != "run again" and not execution.shown(cell).startswith("✅"):
-            self.note(cell, occasion, [execution.shown(cell)])
-        return time.monotonic() - began
-
-    async def interrupt(self, cell: Any, after: float) -> None:
-        """Run a cell, and interrupt it after so many seconds. What an interrupt raises is fine, and nothing else."""
-        run = asyncio.create_task(self._execute(cell, "interrupted"))
-        await asyncio.wait({run}, timeout=after)
-        if not run.done():
-            await self.client.km.interrupt_kernel()
-        await run
-        self.note(cell, "interrupted", [each for each in errors(cell) if not each.startswith(INTERRUPTED)])
-
-    async def _execute(self, cell: Any, occasion: str) -> None:
-        try:
-            await self.client.async_execute_cell(cell, self.notebook.cells.index(cell))
-        except CellTimeoutError:
-            self.note(cell, occasion, [f"not done after {execution.CELL_SECONDS} s"])
-            await self.client.km.interrupt_kernel()
-
-    def note(self, cell: Any, occasion: str, problems: list[str]) -> None:
-        self.problems += [f"{cell.id}, {occasion}: {each}" for each in problems]
-
-
-def errors(cell: Any) -> list[str]:
-    """The errors that a cell ended in: the name first."""
-    return [f"{each.ename}: {each.evalue}" for each in cell.outputs if each.output_type == "error"]
-
-
-async def live_through(notebook: Any, env: Mapping[str, str], folder: Path = NOTEBOOKS) -> list[str]:
+async def live_through(
+    notebook: Any, env: Mapping[str, str], folder: Path = NOTEBOOKS, *, brokers: tuple[str, ...] = ()
+) -> list[str]:
     """Run each cell, interrupt it if it is long, and run it again; then the first cell and all exercises once more.
 
-    Return what went wrong.
+    At last take each of the lab's ``brokers`` away for a while. Return what went wrong.
     """
-    learner = Learner(nbformat.from_dict(notebook), folder)
-    async with learner.client.async_setup_kernel(env=dict(env)):
+    learner, seconds = Learner(nbformat.from_dict(notebook), folder), {}
+    async with learner.kernel(env):
         for cell in learner.cells:
-            took = await learner.run(cell, "first run")
+            seconds[cell.id] = took = await learner.run(cell, "first run")
             if took > LONG_SECONDS:
                 await learner.interrupt(cell, took / 2)
             await learner.run(cell, "run again")
@@ -95,6 +45,8 @@ async def live_through(notebook: Any, env: Mapping[str, str], folder: Path = NOT
         for cell in learner.cells:
             if {"exercise", "check"} & set(tags(cell)):
                 await learner.run(cell, "after the first cell")
+        for each in brokers:
+            await outages.live_without(each, learner, seconds, env)
     return learner.problems
 
 
@@ -109,7 +61,8 @@ async def live_through(notebook: Any, env: Mapping[str, str], folder: Path = NOT
     ],
 )
 def test_a_lesson_forgives(lesson: Lesson, lab_env: dict[str, str]) -> None:
-    problems = asyncio.run(live_through(with_solutions(lesson.notebook), lab_env))
+    brokers = table.find(lesson.number).needs
+    problems = asyncio.run(live_through(with_solutions(lesson.notebook), lab_env, brokers=brokers))
     assert not problems, "\n".join(problems)
 
 

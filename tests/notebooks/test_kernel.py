@@ -11,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from helpers.paths import ROOT
 from tests.notebooks.execution import without_colours
-from tests.notebooks.test_forgiving import Learner, errors
+from tests.notebooks.learner import Learner, errors
 
 # "A broker is away" while there is a file of that name.
 CONNECT = """
@@ -37,7 +37,7 @@ def outcome(folder: Path, *cells: str) -> Any:
     learner = Learner(notebook, folder)
 
     async def run() -> None:
-        async with learner.client.async_setup_kernel(env={**os.environ, "PYTHONPATH": str(ROOT)}):
+        async with learner.kernel({**os.environ, "PYTHONPATH": str(ROOT)}):
             for cell in learner.cells:
                 await learner.run(cell, "first run", must_pass=False)
 

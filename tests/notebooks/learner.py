@@ -1,0 +1,75 @@
+"""Someone who runs the cells of a lesson in any order, interrupts them, and notes what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+from nbclient import NotebookClient
+from nbclient.exceptions import CellTimeoutError
+
+from tests.notebooks import execution
+from tests.notebooks.anatomy import tags
+
+# In a cell that awaits something, the kernel turns the first into the second; DuckDB turns it into the third.
+INTERRUPTED = ("KeyboardInterrupt", "CancelledError", "RuntimeError: Query interrupted")
+
+
+class Learner:
+    """Someone who runs cells of a notebook in a kernel, and notes what went wrong: ``problems``."""
+
+    def __init__(self, notebook: Any, folder: Path) -> None:
+        self.problems: list[str] = []
+        self.cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        self.notebook = notebook
+        self.client = NotebookClient(notebook, timeout=execution.CELL_SECONDS, allow_errors=True)
+        self.client.resources = {"metadata": {"path": str(folder)}}
+
+    def kernel(self, env: Mapping[str, str]) -> AbstractAsyncContextManager[Any]:
+        """The kernel that runs the cells, with the environment ``env``, while the block lasts."""
+        # With this variable it would leave alone what C code writes, such as librdkafka's lines.
+        env = {name: value for name, value in env.items() if name != "PYTEST_CURRENT_TEST"}
+        return self.client.async_setup_kernel(env=env)  # type: ignore[no-any-return]
+
+    async def run(self, cell: Any, occasion: str, *, must_pass: bool = True) -> float:
+        """Run a cell, which must end without an error; return how long it took, in seconds.
+
+        A check must say ✅, except when it runs again at once: it may have taken away what it looked at.
+        Without ``must_pass``, the caller judges how the cell ended.
+        """
+        began = time.monotonic()
+        await self._execute(cell, occasion)
+        if not must_pass:
+            return time.monotonic() - began
+        self.note(cell, occasion, errors(cell))
+        if "check" in tags(cell) and occasion != "run again" and not execution.shown(cell).startswith("✅"):
+            self.note(cell, occasion, [execution.shown(cell)])
+        return time.monotonic() - began
+
+    async def interrupt(self, cell: Any, after: float) -> None:
+        """Run a cell, and interrupt it after so many seconds. What an interrupt raises is fine, and nothing else."""
+        run = asyncio.create_task(self._execute(cell, "interrupted"))
+        await asyncio.wait({run}, timeout=after)
+        if not run.done():
+            await self.client.km.interrupt_kernel()
+        await run
+        self.note(cell, "interrupted", [each for each in errors(cell) if not each.startswith(INTERRUPTED)])
+
+    async def _execute(self, cell: Any, occasion: str) -> None:
+        try:
+            await self.client.async_execute_cell(cell, self.notebook.cells.index(cell))
+        except CellTimeoutError:
+            self.note(cell, occasion, [f"not done after {execution.CELL_SECONDS} s"])
+            await self.client.km.interrupt_kernel()
+
+    def note(self, cell: Any, occasion: str, problems: list[str]) -> None:
+        self.problems += [f"{cell.id}, {occasion}: {each}" for each in problems]
+
+
+def errors(cell: Any) -> list[str]:
+    """The errors that a cell ended in: the name first."""
+    return [f"{each.ename}: {each.evalue}" for each in cell.outputs if each.output_type == "error"]
