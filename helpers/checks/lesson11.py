@@ -135,7 +135,7 @@ def exercise_3(recorder: Recorder) -> Result:
         "repeated": {sum(stored.values()) - len(stored): "A reading stored three times is one repeated reading."},
         "waiting": {
             len(sent - acknowledged): "Of some readings only the report was lost: they are stored.",
-            len(sent - stored.keys()): "What has a report is not waiting: nobody will send it again.",
+            len(sent - stored.keys()): "What has a report is not waiting: the device will not send it again.",
         },
     }
     for word, number in right.items():

@@ -58,7 +58,7 @@ def _unlimited(conf: dict[str, Any], group: str, rights: list[Any]) -> Result:
     if _read(conf, _TANK, "planner-1") is None:
         return not_yet("The analyst may join planner-1, and take its records.", "Which groups are the analyst's own?")
     if _write(conf, _TANK) is None:
-        return not_yet(f"The analyst may write to {_TANK}.", "Whoever may do ALL may write too.")
+        return not_yet(f"The analyst may write to {_TANK}.", "A user with the right ALL may write too.")
     if {each.operation for each in rights} - {kafka.AclOperation.READ, kafka.AclOperation.DESCRIBE}:
         return not_yet("The analyst may do more than read.", "To read takes no other right than READ.")
     return done(f"The analyst reads {_TANK} in its own groups. Writing, another topic and another group were refused.")

@@ -153,7 +153,7 @@ def test_kafka_asks_for_a_client_certificate_and_takes_the_name_from_it(
     assert report(Producer({**known, **secured.certificate("gen-002")}), topic) == KafkaError.TOPIC_AUTHORIZATION_FAILED
 
 
-def test_kafka_takes_a_token_that_nobody_signed_from_anybody(secured: Secured, topic: str) -> None:
+def test_kafka_takes_an_unsigned_token_from_anyone(secured: Secured, topic: str) -> None:
     """The listener is a bad example: librdkafka makes a token with any name."""
     flag = "enable.sasl.oauthbearer.unsecure.jwt"  # codespell:ignore unsecure
     unsigned = {**secured.kafka_oauth, flag: True, "log_level": 0}

@@ -71,7 +71,7 @@ EXERCISES = [
             Wrong("numbers compared", "hide losses", {_LOST: '"lost": len(acknowledged) - stored.total()'}),
             Wrong("copies counted", "one repeated reading", {_REPEATED: '"repeated": stored.total() - len(stored)'}),
             Wrong("a report is all", "only the report was lost", {_WAITING: '"waiting": len(sent - acknowledged)'}),
-            Wrong("not stored is waiting", "nobody will send it", {_WAITING: '"waiting": len(sent - stored.keys())'}),
+            Wrong("not stored is waiting", "not send it again", {_WAITING: '"waiting": len(sent - stored.keys())'}),
             Wrong("no numbers", "value=str(number)", {"value=str(number)": 'value="many"'}),
             Wrong(
                 "boot ignored",
