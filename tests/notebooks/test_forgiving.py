@@ -55,7 +55,8 @@ async def live_through(
 @pytest.mark.parametrize(
     "lesson",
     [
-        # Lesson 11 takes eight minutes of a busy machine: its cluster starts again after each interrupted cell.
+        # Lesson 11 takes two and a half times its Run All, six minutes of a busy machine: its cells kill some thirty
+        # brokers, which start again, and wait for as many elections. CI runs it in test_lessons.py, and its bank.
         pytest.param(each, id=each.path.stem, marks=[pytest.mark.weekly] if each.number == "11" else [])
         for each in lessons()
     ],
