@@ -21,13 +21,21 @@ from tests.notebooks.anatomy import Lesson, lessons, parsed, tags
 from tests.notebooks.bank import Exercise, Wrong, attempts, bank, exercise_cells, mutants, problems, text
 
 BANKS = {lesson: found for lesson in lessons() if (found := bank(lesson.number))}
-EACH_BANK = pytest.mark.parametrize(
-    ("lesson", "exercises"), [pytest.param(*each, id=each[0].path.stem) for each in BANKS.items()]
-)
 LEAST_WRONG, LEAST_RIGHT = 6, 2
 
 
-@EACH_BANK
+def each_bank(*weekly: str) -> pytest.MarkDecorator:
+    """Run a test for each lesson's bank; for the lessons with these numbers in the weekly run only."""
+    return pytest.mark.parametrize(
+        ("lesson", "exercises"),
+        [
+            pytest.param(*each, id=each[0].path.stem, marks=[pytest.mark.weekly] if each[0].number in weekly else [])
+            for each in BANKS.items()
+        ],
+    )
+
+
+@each_bank("13")  # its first exercise is three accidents, and here there are fifteen answers: five minutes
 @pytest.mark.slow
 @pytest.mark.timeout(900, func_only=True)  # the wait for a cluster's lock does not count
 def test_each_answer_gets_what_it_deserves(lesson: Lesson, exercises: list[Exercise], lab_env: dict[str, str]) -> None:
@@ -50,7 +58,7 @@ def test_a_real_check_that_always_passes_is_found(lab_env: dict[str, str]) -> No
     assert sum("not refused" in each for each in found) == len(exercise.wrong)
 
 
-@EACH_BANK
+@each_bank()
 def test_a_bank_is_complete(lesson: Lesson, exercises: list[Exercise]) -> None:
     assert [each.cell for each in exercises] == [cell.id for cell in exercise_cells(lesson)]
     for exercise in exercises:
