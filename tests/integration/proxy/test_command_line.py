@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import socket
 import sys
 import urllib.request
 from types import SimpleNamespace
@@ -13,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from helpers.lab.runtime import ports
 from tests.integration.bridge.support import Devices
 from tests.integration.bridge.test_command_line import Command
 from tests.integration.proxy.support import Bench
@@ -29,8 +29,7 @@ def env(bench: Bench, lab_env: dict[str, str]) -> dict[str, str]:
 
 
 def test_a_proxy_is_killed_and_another_one_drains(bench: Bench, env: dict[str, str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = ports.any_free()
     arguments = ["proxy", "--port", str(port), "--from", "x/{device}/readings", "--to", "readings", "--make-topics"]
     address = SimpleNamespace(host="127.0.0.1", port=port, username=None, password=None, tls=None)
     with Command(env, *arguments) as proxy:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.errors import LessonError
+from helpers.lab.runtime import ports
 from helpers.relay import Relay
 from helpers.relay.packets import PacketReader
 
@@ -301,8 +302,7 @@ def test_a_relay_runs_once_at_a_time_and_again_after_it_was_closed(broker: Broke
 
 
 def test_a_relay_listens_on_a_port_that_is_known_before_it_starts(broker: Broker) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = ports.any_free()
     relay = Relay("127.0.0.1", broker.port, listen=port)
     assert relay.port == port
     for _time in range(2):
