@@ -112,6 +112,11 @@ class Lesson:
         return "lab.cluster(" in self.text or "lab.secured(" in self.text
 
     @property
+    def live(self) -> bool:
+        """Whether it has figures that change while a cell runs."""
+        return "live.run(" in self.text or "LiveFigure(" in self.text
+
+    @property
     def notebook(self) -> Any:
         return nbformat.v4.reads(self.text)  # joins lines, and changes nothing else
 
