@@ -1,15 +1,20 @@
-"""A reading is the same in all its formats: six fields, of one name and kind, in JSON Schema, Avro and Protobuf."""
+"""A reading is the same in all its formats: six fields, of one name and kind, in JSON Schema, Avro and Protobuf.
+
+And the generated code of each Protobuf file is that of the file.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+import struct
 
 from fastavro.schema import parse_schema
 
 from helpers.fleet.fleet import Fleet
 from helpers.paths import DATA
 from helpers.schemas.reading_pb2 import DESCRIPTOR, Reading
+from helpers.schemas.sparkplug_pb2 import Payload
 
 SCHEMAS = DATA / "schemas"
 KINDS = {"string": "string", "number": "double"}
@@ -46,3 +51,20 @@ def test_a_reading_survives_protobuf() -> None:
     [reading] = Fleet(size=1).step(1)
     message = Reading.FromString(Reading(**reading.value()).SerializeToString())
     assert {field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields} == reading.value()
+
+
+def test_the_generated_code_of_sparkplug_is_that_of_its_file() -> None:
+    text = (SCHEMAS / "sparkplug.proto").read_text("utf-8")
+    numbers = re.findall(r"^ +(?:\w+ )?\w+ (\w+) = (\d+);", text, re.MULTILINE)
+    fields = [*Payload.DESCRIPTOR.fields, *Payload.Metric.DESCRIPTOR.fields]
+    assert sorted((name, int(number)) for name, number in numbers) == sorted((each.name, each.number) for each in fields)
+
+
+def test_a_sparkplug_payload_has_the_bytes_of_the_specification() -> None:
+    """Written by hand from Sparkplug 3.0, section 6.4: field numbers are all that other programs know."""
+    metric = b"\x0a\x04fuel" + b"\x10\x01" + b"\x20\x0a" + b"\x69" + struct.pack("<d", 412.5)
+    payload = Payload.FromString(b"\x08\x05" + b"\x12" + bytes([len(metric)]) + metric + b"\x18\x00")
+    [found] = payload.metrics
+    assert (payload.timestamp, payload.seq, payload.HasField("seq")) == (5, 0, True)
+    assert (found.name, found.alias, found.datatype, found.double_value) == ("fuel", 1, 10, 412.5)
+    assert found.WhichOneof("value") == "double_value"
