@@ -52,15 +52,7 @@ async def live_through(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900, func_only=True)
-@pytest.mark.parametrize(
-    "lesson",
-    [
-        # Lesson 11 takes two and a half times its Run All, six minutes of a busy machine: its cells kill some thirty
-        # brokers, which start again, and wait for as many elections. So it is in lesson 13. CI runs both elsewhere.
-        pytest.param(each, id=each.path.stem, marks=[pytest.mark.weekly] if each.number in {"11", "13"} else [])
-        for each in lessons()
-    ],
-)
+@pytest.mark.parametrize("lesson", lessons(), ids=lambda each: each.path.stem)
 def test_a_lesson_forgives(lesson: Lesson, lab_env: dict[str, str]) -> None:
     brokers = table.find(lesson.number).needs
     problems = asyncio.run(live_through(with_solutions(lesson.notebook), lab_env, brokers=brokers))
