@@ -48,11 +48,12 @@ class MqttEndpoint(Endpoint):
 
 
 def client(endpoint: MqttEndpoint, client_id: str = "", *, subscribe: Sequence[tuple[str, int]] = ()) -> paho.Client:
-    """Make an MQTT 5 client with the endpoint's password and TLS. Without a client id the broker assigns one.
+    """Make an MQTT 5 client with the endpoint's password and TLS, and a client id of its own, if none is given.
 
     Each time it connects it subscribes to the topic filters, which go with their QoS.
     """
-    made = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=paho.MQTTv5)
+    # A client without an id gets one from the broker; but Artemis refuses it when it connects again.
+    made = paho.Client(CallbackAPIVersion.VERSION2, client_id or f"lab-{time.time_ns()}", protocol=paho.MQTTv5)
     if endpoint.username is not None:
         made.username_pw_set(endpoint.username, endpoint.password)
     if endpoint.tls is not None:
