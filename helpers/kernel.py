@@ -61,6 +61,12 @@ class _Kernel:
 _kernel = _Kernel()
 
 
+def ipython() -> Any:  # noqa: ANN401 - it has no types
+    """Return the IPython that runs this program, or None."""
+    module = sys.modules.get("IPython")
+    return module.get_ipython() if module else None
+
+
 def explain_errors(look: Callable[[], object]) -> None:
     """Show errors so from now on, if IPython runs this program.
 
@@ -68,7 +74,7 @@ def explain_errors(look: Callable[[], object]) -> None:
     only that it got no answer: ``Empty``, ``KafkaException``, ``ConnectionRefusedError``, ``AssertionError``. A cell
     that goes on waiting while a broker refuses connections is interrupted.
     """
-    if (ipython := sys.modules.get("IPython")) and (shell := ipython.get_ipython()):
+    if shell := ipython():
         _kernel.look = look
         shell.set_custom_exc((Exception, KeyboardInterrupt, CancelledError), _kernel.on_error)
         shell.events.register("pre_run_cell", _kernel.before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
@@ -39,6 +40,11 @@ class Lesson:
     def path(self) -> Path:
         """The notebook."""
         return NOTEBOOKS / self.file
+
+    def cells(self, tag: str, kind: str = "code") -> list[str]:
+        """The text of the notebook's cells of a kind, ``"code"`` or ``"markdown"``, with a tag."""
+        cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
+        return ["".join(c["source"]) for c in cells if c["cell_type"] == kind and tag in c["metadata"].get("tags", ())]
 
     def owned(self, name: str, ns: str) -> bool:
         """Whether ``name``, as it stands on a broker, is this lesson's in the namespace ``ns``."""
@@ -93,6 +99,8 @@ PATHS = {
     "backend": ("a backend engineer", "00, 03 §3–6, 04, 05, 07, 11, 13"),
     "architect": ("an architect with one morning", "00, 06, 07 §1–4, 14"),
 }
+# The first level of the one kind of MQTT topic outside every namespace, which is the lab's: the room's board.
+BOARD = "lab-progress"
 
 
 def find(name: str) -> Lesson:

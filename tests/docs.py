@@ -22,6 +22,7 @@ _COMMAND = "tests/integration/lab/test_command.py"
 _BRIDGE = "tests/integration/bridge/test_command_line.py"
 _PROXY = "tests/integration/proxy/test_command_line.py"
 _SHARING = "tests/integration/lab/test_sharing.py"
+_BOARD = "tests/integration/lab/test_board.py"
 _UNIT = "tests/unit"
 _CI = ".ci/run"
 _CONDA = "not run: needs conda"
@@ -97,6 +98,15 @@ TESTED = {
     "lab join workshop.env --name ana": _SHARING,
     "lab join workshop.env --name ana --again": _SHARING,
     "lab reset --learner ana --lesson 04": _SHARING,
+    "lab join workshop.env --name ana --board": _SHARING,
+    "lab board": _BOARD,
+    "lab board ana.json ben.json": _BOARD,
+    "lab board --forget": _BOARD,
+    "lab progress": _BOARD,
+    "lab progress --path embedded": _BOARD,
+    "lab progress --path backend": _BOARD,
+    "lab progress --report": _BOARD,
+    "lab progress --export ana.json": _BOARD,
     "lab reset --everyone": _SHARING,
     "uv run python tests/benchmarks/workshop.py --learners 30": "not run: it keeps every core busy for minutes",
     # One's own work, and the end

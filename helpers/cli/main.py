@@ -22,6 +22,7 @@ from rich.table import Table
 from helpers import lab, lessons
 from helpers.cli import notebooks as jupyter
 from helpers.cli import share as cli_share
+from helpers.cli.board import board, progress
 from helpers.cli.bridge import bridge
 from helpers.cli.prefetch import prefetch
 from helpers.cli.proxy import proxy
@@ -67,7 +68,7 @@ def command(context: click.Context) -> None:
         context.invoke(start)
 
 
-for each in (bridge, prefetch, proxy, cli_share.join, cli_share.leave, cli_share.reset):
+for each in (board, bridge, prefetch, progress, proxy, cli_share.join, cli_share.leave, cli_share.reset):
     command.add_command(each)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from helpers import lab, lessons
+from helpers.board import follow
 from helpers.errors import ConfigurationError
 from helpers.lab import reset as resetting
 from helpers.lab.connect import attach
@@ -50,12 +51,15 @@ def print_sharing(settings: lab.Settings, statuses: list[lab.Status], *, at_leng
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--name", required=True, help="A word of your own; it goes in front of every name you create.")
 @click.option("--again", is_flag=True, help="The name is yours already, from before or from another folder.")
-def join(file: Path, name: str, *, again: bool) -> None:
+@click.option("--board", is_flag=True, help="Show the instructor your exercises: done or not, tries, times.")
+def join(file: Path, name: str, *, again: bool, board: bool) -> None:
     """Use the shared lab of the hand-out FILE from now on, instead of one of your own.
 
-    `lab leave` undoes it.
+    With --board, the instructor also sees your name, which lessons you have open and how far you are: never your code
+    or your answers. Predictions are counted without names. `lab leave` undoes all this.
     """
     settings = joining.join(file, name, again=again)
+    follow.agree(settings.home, settings.external["mqtt"].address.partition("//")[2] if board else "", settings.ns[:-1])
     click.echo(f"You are {settings.ns[:-1]}. All names you create begin with {settings.ns}")
     click.echo("`lab` opens the lessons. Restart the kernels of notebooks that are open. `lab leave` undoes this.")
     if any(each.process.alive() for each in State.load(settings.home).services.values()):
@@ -66,12 +70,8 @@ def join(file: Path, name: str, *, again: bool) -> None:
 def leave() -> None:
     """Release your name on the shared lab, and use your own lab again. What you created there stays."""
     problem = joining.leave()
-    if problem is None:
-        click.echo("You have not joined a shared lab.")
-    elif problem:
-        click.echo(f"You left the shared lab. Your name could not be released there: {problem}.")
-    else:
-        click.echo("You left the shared lab, and your name is free there.")
+    said = {None: "You have not joined a shared lab.", "": "You left the shared lab, and your name is free there."}
+    click.echo(said.get(problem, f"You left the shared lab. Your name could not be released there: {problem}."))
 
 
 @click.command(short_help="Delete what lessons made on the brokers.")
@@ -88,16 +88,14 @@ def reset(lesson: str | None, learner: str | None, *, everyone: bool) -> None:
     if (learner or everyone) and State.load(settings.home).shared is None:
         raise ConfigurationError("lab reset", "this lab is not shared", remedy="Leave out --learner and --everyone.")
     found = attach(settings, report=OnScreen())
-    names = [settings.ns]
     try:
-        names = [namespace(learner)] if learner else names
+        names = [namespace(learner) if learner else settings.ns]
     except TopicError as error:
         raise ConfigurationError("--learner", error.cause, remedy=error.remedy) from error
     if everyone:
         names += [f"{each}-" for each in joining.learners(found.kafka)]
-    deleted: Counter[str] = Counter()
     alone = resetting.exclusive(settings)
-    for ns in names:
-        deleted += resetting.reset(found.status, resetting.names(ns, chosen, alone=alone))
+    what = [resetting.names(ns, chosen, alone=alone) for ns in names]
+    deleted = sum((resetting.reset(found.status, each) for each in what), Counter[str]())
     counted = [f"{n} {kind if n > 1 else kind.removesuffix('s')}" for kind, n in sorted(deleted.items()) if n]
     click.echo(f"Deleted: {', '.join(counted)}." if counted else "There was nothing to delete.")

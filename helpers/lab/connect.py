@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from helpers import kernel, lessons, running
+from helpers.board.follow import follow
 from helpers.lab import lifecycle, reset
 from helpers.lab.errors import LabError
 from helpers.lab.progress import OnScreen, Reporter, html_table
 from helpers.lab.services.base import MaskedConfig
 from helpers.lab.services.influxdb import InfluxEndpoint
-from helpers.lab.services.mqtt import MqttEndpoint
+from helpers.lab.services.mqtt import MqttEndpoint, client
 from helpers.lab.services.table import PROGRAMS, SERVICES
 from helpers.lab.settings import Settings
 
@@ -75,6 +76,7 @@ def connect(*, lesson: str | None = None, report: Reporter | None = None) -> Her
     if chosen is not None:
         running.end()
         reset.reset(here.status, reset.names(here.ns, chosen, alone=reset.exclusive(settings)))
+        follow(settings.home, chosen.slug, broker=settings.external.get("mqtt"), make=client)
     return here
 
 

@@ -9,13 +9,11 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-_UNWRAPPED = 200
-
 
 def screen() -> Console:
     """Return where to print. Lines are wrapped on a terminal, and not in a file or a pipe, which may be searched."""
     console = Console(highlight=False)
-    return console if console.is_terminal or console.is_jupyter else Console(highlight=False, width=_UNWRAPPED)
+    return console if console.is_terminal or console.is_jupyter else Console(highlight=False, width=200)
 
 
 def html_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

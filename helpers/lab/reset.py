@@ -9,7 +9,7 @@ from helpers.lab.lifecycle import Status
 from helpers.lab.services.base import Names
 from helpers.lab.settings import Settings
 from helpers.lab.state import State
-from helpers.lessons import LESSONS, Lesson
+from helpers.lessons import BOARD, LESSONS, Lesson
 
 
 def exclusive(settings: Settings) -> bool:
@@ -21,18 +21,17 @@ def names(ns: str, lesson: Lesson | None, *, alone: bool) -> Names:
     """Return the names that a reset may delete.
 
     One lesson's names; or all lessons' names; or, if only this learner uses the brokers (``alone``), every name but
-    the brokers' own.
+    the brokers' own and the room's board.
     """
     lessons = [lesson] if lesson else list(LESSONS.values())
     everything = alone and not ns and lesson is None
 
     def owned(name: str) -> bool:
-        return not name.startswith(("_", "$")) if everything else any(each.owned(name, ns) for each in lessons)
+        return not name.startswith(("_", "$", BOARD)) if everything else any(each.owned(name, ns) for each in lessons)
 
     # Of a broker that others use too, ask only for one's own subtrees. A filter cannot match a part of a level.
     filters = ["#"] if alone else [f"{ns}{word}/#" for each in lessons for word in each.owns]
-    sessions = [f"{ns}{client}" for each in lessons for client in each.sessions]
-    return Names(owned=owned, filters=filters, sessions=sessions)
+    return Names(owned=owned, filters=filters, sessions=[f"{ns}{name}" for each in lessons for name in each.sessions])
 
 
 def reset(statuses: Iterable[Status], what: Names) -> Counter[str]:

@@ -82,7 +82,7 @@ def learners(conf: MaskedConfig) -> list[str]:
 
 
 def leave(environ: Mapping[str, str] | None = None) -> str | None:
-    """Release the name and forget the shared lab, even if it cannot be reached.
+    """Release the name and forget the shared lab and its board, even if it cannot be reached.
 
     Return "", or why the name could not be released, or None if no lab was joined.
     """
@@ -95,6 +95,7 @@ def leave(environ: Mapping[str, str] | None = None) -> str | None:
         return error.cause
     finally:
         file.unlink()
+        (file.parent / "board.json").unlink(missing_ok=True)
 
 
 def _release(settings: Settings) -> str:

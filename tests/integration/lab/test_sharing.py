@@ -20,6 +20,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from helpers import lab
+from helpers.board import follow
+from helpers.checks import brokers
 from helpers.lab import env_file
 from helpers.lab.connect import attach
 from helpers.lab.progress import Reporter
@@ -28,7 +30,9 @@ from helpers.lab.runtime.program import on_path
 from helpers.lab.services import http
 from helpers.lab.services.table import SERVICES
 from helpers.lab.shared import share as sharing
-from tests.integration.lab.conftest import LAB, run_lab
+from helpers.lessons import BOARD
+from tests.integration.lab.conftest import LAB, kernel, run_lab
+from tests.waiting import wait_until
 
 ADDRESS = "127.0.0.2"
 SECONDS = 300
@@ -240,6 +244,20 @@ def test_two_learners_do_the_same_lessons_at_once(room: Room, unique: Callable[[
     run_lab(ana["env"], "run", "00")
     assert run_lab(room.env, "reset", "--everyone").returncode == 0
     assert made("log")[ana["name"]] == set()
+
+
+def test_a_learner_is_on_the_board_after_a_yes_and_until_leaving(room: Room) -> None:
+    quiet, shown = room.learner("carl"), room.learner("dora", "--board")
+    for env in (quiet, shown):
+        with kernel(env) as notebook:
+            notebook.run('from helpers import lab\n\nhere = lab.connect(lesson="start_here")')
+            if env is shown:
+                wait_until(lambda: brokers.retained(room.here(room.env), f"{BOARD}/#"), "dora is on the board")
+    found = brokers.retained(room.here(room.env), f"{BOARD}/#")
+    assert {topic.split("/")[2] for topic in found} == {"dora"}
+    assert run_lab(shown, "leave").returncode == 0
+    assert follow.agreed(Path(shown["LAB_HOME"])) == []
+    assert "Entries deleted: " in run_lab(room.env, "board", "--forget").stdout
 
 
 def test_a_proxy_that_ended_is_seen_and_started_again(room: Room) -> None:
