@@ -49,6 +49,12 @@ class _Connection:
     directions: tuple[_Direction, _Direction]
 
 
+def _run(runner: asyncio.Runner) -> None:
+    """Run the loop until it is stopped, and then end what is still in it: connections that were just opening."""
+    with runner:
+        runner.get_loop().run_forever()
+
+
 class Relay:
     """Forward bytes between clients and the broker at ``host`` and ``port``, and record every MQTT packet.
 
@@ -74,8 +80,9 @@ class Relay:
         """Listen on a free port of this machine. Raises ``LessonError`` if the relay is running already."""
         if self._loop is not None:
             raise LessonError("This relay is already running.", remedy="Make a second Relay, or close this one first.")
-        self._loop, self._gates = asyncio.new_event_loop(), {}
-        self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
+        runner = asyncio.Runner()
+        self._loop, self._gates = runner.get_loop(), {}
+        self._thread = threading.Thread(target=_run, args=(runner,), name="relay", daemon=True)
         self._thread.start()
         self._opened = time.monotonic()
         self._call(self._listen())
@@ -88,7 +95,6 @@ class Relay:
         self._call(self._shut())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_TIMEOUT)
-        self._loop.close()
         self._loop = None
 
     def __enter__(self) -> Self:
@@ -156,27 +162,25 @@ class Relay:
                 each.release()
 
     async def _cut(self) -> None:
-        tasks = list(self._connections)
-        for task, connection in tuple(self._connections.items()):
+        for task, connection in self._connections.items():
             for each in connection.directions:
                 each.writer.transport.abort()
                 for place in each.waiting:
                     self._packets[place] = replace(self._packets[place], lost=True)
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._broker, ssl=self._context())
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             writer.transport.abort()  # the client sees what it would see without the relay
             return
         self._count += 1
         up = _Direction(True, far_writer, PacketReader(to_broker=True))
         down = _Direction(False, writer, PacketReader(to_broker=False))
-        connection = _Connection(f"connection {self._count}", (up, down))
         task = cast("asyncio.Task[None]", asyncio.current_task())
-        self._connections[task] = connection
+        connection = self._connections[task] = _Connection(f"connection {self._count}", (up, down))
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump(reader, connection, up))
@@ -203,8 +207,7 @@ class Relay:
                 direction.release()
                 await direction.writer.drain()
         await gate.wait()  # a frozen network does not carry the end of a connection either
-        end = direction.writer.write_eof if direction.writer.can_write_eof() else direction.writer.close
-        end()
+        direction.writer.write_eof() if direction.writer.can_write_eof() else direction.writer.close()
 
     def _context(self) -> ssl.SSLContext | None:
         if self._tls is None:

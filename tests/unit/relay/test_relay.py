@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import socket
 import threading
@@ -308,3 +309,14 @@ def test_a_relay_listens_on_a_port_that_is_known_before_it_starts(broker: Broker
     for _time in range(2):
         with relay:
             socket.create_connection(("127.0.0.1", port), WITHIN).close()
+
+
+def test_a_relay_that_closes_while_connections_open_leaves_nothing_behind(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _time in range(100):
+        with Relay("127.0.0.1", broker.port) as relay:
+            for _connection in range(3):
+                socket.create_connection((relay.host, relay.port), WITHIN).close()
+    gc.collect()  # asyncio logs a pending task when it is destroyed
+    assert caplog.text == ""
