@@ -21,10 +21,11 @@ POISON = b'{"generatorID":"G-0'
 
 
 def publish(watch: Watch, messages: list[tuple[str, bytes]]) -> None:
+    expected = len(watch.messages("bridge/#")) + len(messages)
     with connected(watch) as client:
         for topic, payload in messages:
             client.publish(f"{watch.here.ns}{topic}", payload, qos=1).wait_for_publish(30)
-    assert watch.wait_for(lambda: len(watch.messages("bridge/#")) >= len(messages), seconds=30)
+    assert watch.wait_for(lambda: len(watch.messages("bridge/#")) >= expected, seconds=60)
 
 
 def keyed(readings: Iterable[Reading]) -> list[Record]:

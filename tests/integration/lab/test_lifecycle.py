@@ -178,7 +178,7 @@ def test_a_state_file_from_before_a_restart_is_not_trusted(own: lab.Settings) ->
             service="mqtt", program=first.provider, pid=os.getpid(), started=1.0, ports=(first.endpoint.port,)
         )
         stale.save()
-    assert "died" in by_name(lab.status(own, only=MQTT))["mqtt"].problem
+    assert "has ended" in by_name(lab.status(own, only=MQTT))["mqtt"].problem
     second = by_name(lab.up(own, only=MQTT))["mqtt"]
     assert second.ready
     assert second.pid != os.getpid()
