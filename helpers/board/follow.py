@@ -71,7 +71,7 @@ def follow(home: Path, lesson: str, *, broker: Any, make: Callable[[Any], Any]) 
 def _on_board(home: Path, lesson: str, broker: Any, make: Callable[[Any], Any]) -> Callable[[str, Entry], None]:  # noqa: ANN401
     """Connect in the background, show the learner's three buttons, and return how to publish an entry.
 
-    The last will takes back what the buttons say: when the notebook is closed, its learner is no longer there.
+    The last will says that its learner is away when the notebook is closed. (Artemis ignores a will without a payload.)
     """
     import ipywidgets as widgets
     from IPython.display import display
@@ -90,7 +90,7 @@ def _on_board(home: Path, lesson: str, broker: Any, make: Callable[[Any], Any]) 
 
     buttons.observe(show, "value")
     client.on_connect = show
-    client.will_set(here, "", qos=1, retain=True)
+    client.will_set(here, json.dumps(Entry.now("away")._asdict()), qos=1, retain=True)
     client.connect_async(broker.host, broker.port, keepalive=30)
     client.loop_start()
     running.beside("board", lambda: client.publish(here, "", qos=1, retain=True), client.disconnect)

@@ -17,7 +17,8 @@ _FOREVER = 1e11  # seconds, later than any clock says
 class Entry(NamedTuple):
     """What became of one exercise: "not yet" or "done" after so many tries, and the times of two (Unix seconds).
 
-    ``last`` is when it was done. Other entries have states of their own: "opened", "hand", the letter of a prediction.
+    ``last`` is when it was done. Other entries have states of their own: "opened", "here", "hand", "finished", "away",
+    the letter of a prediction.
     """
 
     state: str

@@ -83,7 +83,8 @@ def test_after_a_yes_states_leave_and_never_code(tmp_path: Path, notebook: Noteb
     assert {*mine} == {"opened", "here", "exercise_1"}
     assert {*json.loads(mine["exercise_1"])} == {"state", "tries", "first", "last"}
     assert not [each for each in mine.values() if "swordfish" in each or "publish" in each or "came" in each]
-    assert client.will == ("lab-progress/monday/ana/start_here/here", "")
+    assert client.will[0] == "lab-progress/monday/ana/start_here/here"
+    assert json.loads(client.will[1])["state"] == "away"
     running.end()
     assert client.retained["lab-progress/monday/ana/start_here/here"] == ""
     assert notebook.callbacks == []
