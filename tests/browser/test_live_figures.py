@@ -143,3 +143,26 @@ def test_a_figure_has_a_text_alternative(visit: Visit, jupyter: Jupyter, noteboo
     assert "one line each for a 58, b 58" in str(figure.get_attribute("aria-label"))
     figure = page.cell("dashboard").get_by_role("figure", name="Map of the fleet")
     assert "G-00" in str(figure.get_attribute("aria-label"))
+
+
+def test_a_screen_reader_hears_the_last_state(visit: Visit, jupyter: Jupyter, notebook: Lesson) -> None:
+    page = LessonPage(visit, jupyter, notebook)
+    page.run_all()
+    status = page.cell("chart").locator("[role=figure] + [aria-live=polite]")
+    status.get_by_text("one line each for a 58, b 58").wait_for(state="attached", timeout=60_000)
+
+
+def test_those_who_prefer_reduced_motion_see_only_states_that_stand(
+    visit: Visit, jupyter: Jupyter, notebook: Lesson
+) -> None:
+    visit.page.emulate_media(reduced_motion="reduce")
+    page = LessonPage(visit, jupyter, notebook)
+    page.start_all()
+    plot = page.cell("chart").locator(PLOT)
+    plot.wait_for(timeout=60_000)
+    seen, deadline = [], time.monotonic() + 60
+    while not (seen and json.loads(seen[-1]) == FINAL) and time.monotonic() < deadline:
+        if (now := str(plot.evaluate(POINTS))) not in seen:
+            seen.append(now)
+    assert json.loads(seen[-1]) == FINAL
+    assert len(seen) <= 8  # of thirty: in six seconds no more can stand for a second
