@@ -136,9 +136,8 @@ def execute(lesson: Lesson, *, on_cell: OnCell = lambda _done, _all: None) -> fl
     )
     began = time.monotonic()
     try:
-        client.execute(
-            env={**os.environ, "LAB_UNATTENDED": "1"}, stderr=subprocess.DEVNULL
-        )  # the kernel's own messages; a cell's stderr is among its outputs
+        # DEVNULL takes the kernel's own messages; a cell's stderr is among its outputs.
+        client.execute(env={**os.environ, "LAB_UNATTENDED": "1"}, stderr=subprocess.DEVNULL)
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         reason = f"{error.ename}: {error.evalue}" if isinstance(error, CellExecutionError) else type(error).__name__
         source = notebook.cells[code[at[0]]].source

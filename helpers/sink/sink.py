@@ -127,7 +127,7 @@ class Sink:
         try:
             if not message.reason:
                 topic, key, headers = self.routes[packet.topic]
-                value, stamp = self._serialize(topic, packet.payload) if self._serialize else packet.payload, 0
+                value, stamp = (self._serialize(topic, packet.payload) if self._serialize else packet.payload), 0
                 if packet.user_properties or self._all_headers or packet.correlation_data is not None:
                     headers, stamp = self._beside(message, headers)
                 # By position: keywords cost a tenth of the throughput. None is for on_delivery, another name for the

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from helpers.board.follow import agree
 from helpers.errors import ConfigurationError, LessonError
 from helpers.lab import env_file
 from helpers.lab.errors import LabError
@@ -95,7 +96,7 @@ def leave(environ: Mapping[str, str] | None = None) -> str | None:
         return error.cause
     finally:
         file.unlink()
-        (file.parent / "board.json").unlink(missing_ok=True)
+        agree(file.parent, "", "")
 
 
 def _release(settings: Settings) -> str:
