@@ -146,7 +146,7 @@ TESTED = {
     "uv run python -m tools.links": _UNIT,
     "uv run pytest tests/notebooks/test_hygiene.py -k NN": RUN,
     'uv run python -m tools.new_lesson 12 "Locks and keys"': "tests/unit/test_new_lesson.py",
-    "uv run python -m tools.tidy notebooks/NN_topic.ipynb": RUN,
+    "uv run python -m tools.tidy notebooks/NN_SLUG.ipynb": RUN,
 }
 
 _FENCE = re.compile(r"^ *(`{3,})(\w*)$")

@@ -28,7 +28,7 @@ INTRODUCTION = """\
 
 One sentence: what is at stake.
 
-![Where this lesson sits in the pipeline: its part is not marked yet](pictures/{number}.svg)
+![Where this lesson sits in the pipeline: its part is not marked yet](pictures/{slug}.svg)
 
 **You will**
 
@@ -45,7 +45,7 @@ One sentence: what is at stake.
 
 CONNECT = """\
 from helpers import lab
-from helpers.checks import Watch, lesson{number}
+from helpers.checks import Watch, {slug} as checks
 
 here = lab.connect(lesson="{slug}")
 watch = Watch(here, mqtt_filters=["{word}/#"])
@@ -133,7 +133,7 @@ CLOSING = {
 }
 
 CHECKS = '''\
-"""Checks of lesson {number}: a message for each exercise."""
+"""Checks: a message for each exercise."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _published(recorder: Recorder, topic: str) -> Result:
 '''
 
 BANK = '''\
-"""Answers to the exercises of lesson {number}."""
+"""Answers to the exercises."""
 
 from __future__ import annotations
 
@@ -180,9 +180,9 @@ END_OF_ROWS = "    )\n}\n"
 
 LEFT = """\
 {file} is there, and runs. What is left, in this order:
-- the notebook: replace what the skeleton says, and mark the lesson's part in notebooks/pictures/{number}.svg
-- helpers/checks/lesson{number}.py: what the exercises are about
-- tests/notebooks/answers/lesson{number}.py: six wrong answers and two right ones for each exercise
+- the notebook: replace what the skeleton says, and mark the lesson's part in notebooks/pictures/{slug}.svg
+- helpers/checks/{slug}.py: what the exercises are about
+- tests/notebooks/answers/{slug}.py: six wrong answers and two right ones for each exercise
 - the lesson's rows in README.md, WORKSHOP.md (with its section) and .github/ISSUE_TEMPLATE/workshop-report.yml
 `uv run pytest tests/unit tests/notebooks/test_hygiene.py tests/notebooks/test_answers.py` names what is missing."""
 
@@ -207,9 +207,9 @@ def create(number: str, title: str, root: Path = ROOT) -> str:
     picture = (root / "notebooks" / "pictures" / "pipeline.svg").read_text(encoding="utf-8")
     written = {
         f"notebooks/{names['file']}": nbformat.writes(_notebook(names)) + "\n",
-        f"notebooks/pictures/{number}.svg": picture.replace(">The pipeline<", f">The pipeline, for lesson {number}<"),
-        f"helpers/checks/lesson{number}.py": CHECKS.format(**names),
-        f"tests/notebooks/answers/lesson{number}.py": BANK.format(**names),
+        f"notebooks/pictures/{slug}.svg": picture.replace(">The pipeline<", f">The pipeline, for lesson {number}<"),
+        f"helpers/checks/{slug}.py": CHECKS.format(**names),
+        f"tests/notebooks/answers/{slug}.py": BANK.format(**names),
         "helpers/lessons.py": catalogue.read_text(encoding="utf-8").replace(
             END_OF_ROWS, ROW.format(**names) + END_OF_ROWS
         ),
@@ -249,7 +249,7 @@ def _notebook(names: dict[str, str]) -> Any:
 
 def _exercise(exercise: str, names: dict[str, str]) -> list[Any]:
     own = {**names, "number": exercise}
-    check = f"lesson{names['number']}.exercise_{exercise}(watch)"
+    check = f"checks.exercise_{exercise}(watch)"
     return [
         new_markdown_cell(f"### {exercise}. What to make\n\nWhat must be true at the end.", id=f"task-{exercise}"),
         new_code_cell(EXERCISE.format(**own), id=f"exercise-{exercise}", metadata={"tags": ["exercise"]}),

@@ -22,7 +22,7 @@ from helpers.checks.result import Result
 from helpers.errors import LessonError
 from helpers.lessons import BOARD
 
-_CHECK = re.compile(r"\blesson\d\d\.(exercise_\d)\(")
+_CHECK = re.compile(r"\bchecks\.(exercise_\d)\(")
 _STATES = {"At work": "here", "I need a hand": "hand", "I am done": "finished"}
 
 

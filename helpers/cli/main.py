@@ -20,8 +20,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from helpers import lab, lessons
-from helpers.cli import notebooks as jupyter
-from helpers.cli import share as cli_share
+from helpers.cli import notebooks as jupyter, share as cli_share
 from helpers.cli.board import board, progress
 from helpers.cli.bridge import bridge
 from helpers.cli.prefetch import prefetch

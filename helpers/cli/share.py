@@ -14,8 +14,7 @@ from helpers.lab import reset as resetting
 from helpers.lab.connect import attach
 from helpers.lab.progress import OnScreen
 from helpers.lab.services.kafka import KafkaEndpoint
-from helpers.lab.shared import join as joining
-from helpers.lab.shared import share as sharing
+from helpers.lab.shared import join as joining, share as sharing
 from helpers.lab.state import State
 from helpers.topics import TopicError, namespace
 

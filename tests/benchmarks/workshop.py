@@ -40,10 +40,8 @@ from helpers.fleet.fleet import Fleet
 from helpers.lab.connect import attach
 from helpers.lab.progress import Reporter
 from helpers.lab.runtime import processes
-from helpers.lab.services.mqtt import MqttEndpoint, connected
-from helpers.lab.services.mqtt import client as mqtt_client
-from helpers.lab.shared import join as joining
-from helpers.lab.shared import share as sharing
+from helpers.lab.services.mqtt import MqttEndpoint, client as mqtt_client, connected
+from helpers.lab.shared import join as joining, share as sharing
 
 ADDRESS = "127.0.0.2"
 READINGS = 1000  # in a burst

@@ -13,8 +13,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
-from helpers.lab.services.mqtt import MQTT, connected
-from helpers.lab.services.mqtt import client as mqtt_client
+from helpers.lab.services.mqtt import MQTT, client as mqtt_client, connected
 from helpers.lab.services.registry import REGISTRY
 
 _WITHIN = 30

@@ -49,9 +49,9 @@ def env(lab_env: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture
 def placeholders(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A folder for DIR, and a copy of the first lesson for NN_topic."""
+    """A folder for DIR, and a copy of the first lesson for NN_SLUG."""
     shutil.copy(ROOT / "notebooks" / FIRST, tmp_path)
-    yield {"DIR": str(tmp_path / "stick"), "notebooks/NN_topic.ipynb": str(tmp_path / FIRST), "NN": "00"}
+    yield {"DIR": str(tmp_path / "stick"), "notebooks/NN_SLUG.ipynb": str(tmp_path / FIRST), "NN": "00"}
     assert (tmp_path / FIRST).read_bytes() == (ROOT / "notebooks" / FIRST).read_bytes()  # stored lessons are tidy
 
 

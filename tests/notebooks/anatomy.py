@@ -224,8 +224,8 @@ def title(lesson: Lesson) -> Iterator[str]:
 
 
 def picture(lesson: Lesson) -> Iterator[str]:
-    if not re.search(rf"!\[[^\]]{{10,}}\]\(pictures/{lesson.number}\.svg\)", lesson.introduction):
-        yield f"no picture of the pipeline: ![what it shows](pictures/{lesson.number}.svg)"
+    if not re.search(rf"!\[[^\]]{{10,}}\]\(pictures/{lesson.slug}\.svg\)", lesson.introduction):
+        yield f"no picture of the pipeline: ![what it shows](pictures/{lesson.slug}.svg)"
 
 
 def objectives(lesson: Lesson) -> Iterator[str]:

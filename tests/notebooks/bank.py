@@ -1,6 +1,6 @@
 """Banks of answers: what people answer to an exercise, and what its check must say to it.
 
-A lesson's bank is the list ``EXERCISES`` in ``tests/notebooks/answers/lessonNN.py``. Each of its answers is the text of
+A lesson's bank is the list ``EXERCISES`` in ``tests/notebooks/answers/SLUG.py``. Each of its answers is the text of
 an exercise cell. :func:`attempts` tries them all in one kernel, :func:`problems` says what the checks got wrong.
 """
 
@@ -69,10 +69,10 @@ class Attempt:
         return self.said.partition("\nHint: ")[2]
 
 
-def bank(number: str) -> list[Exercise] | None:
-    """The bank of the lesson with this number, or ``None`` if it has none yet."""
-    file = Path(__file__).parent / "answers" / f"lesson{number}.py"
-    return importlib.import_module(f"tests.notebooks.answers.{file.stem}").EXERCISES if file.exists() else None
+def bank(slug: str) -> list[Exercise] | None:
+    """The bank of the lesson with this slug, or ``None`` if it has none yet."""
+    there = (Path(__file__).parent / "answers" / f"{slug}.py").exists()
+    return importlib.import_module(f"tests.notebooks.answers.{slug}").EXERCISES if there else None
 
 
 def text(lesson: Lesson, exercise: Exercise, answer: Answer) -> str:

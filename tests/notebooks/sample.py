@@ -20,7 +20,7 @@ INTRODUCTION = f"""\
 
 One sentence.
 
-![Where this lesson sits in the pipeline](pictures/02.svg)
+![Where this lesson sits in the pipeline](pictures/sample.svg)
 
 **You will**
 

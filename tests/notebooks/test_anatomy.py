@@ -82,7 +82,7 @@ SPOILT: list[tuple[Any, Callable[[Any], None]]] = [
     (anatomy.title, replace("introduction", "# 02", "# 03")),
     (anatomy.title, replace("introduction", "*Run All: 1 s (measured)", "*Run All: about 1 s")),
     (anatomy.title, replace("closing", "## Recap", "# Recap")),
-    (anatomy.picture, replace("introduction", "pictures/02.svg", "pictures/03.svg")),
+    (anatomy.picture, replace("introduction", "pictures/sample.svg", "pictures/another.svg")),
     (anatomy.objectives, replace("introduction", "- know one thing\n", "")),
     (anatomy.needs, replace("introduction", "helpful", "nice")),
     (anatomy.needs, replace("introduction", "01_emergency", "05_emergency")),

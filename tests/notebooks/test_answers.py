@@ -20,22 +20,22 @@ from tests.notebooks import sample
 from tests.notebooks.anatomy import Lesson, lessons, parsed, tags
 from tests.notebooks.bank import Exercise, Wrong, attempts, bank, exercise_cells, mutants, problems, text
 
-BANKS = {lesson: found for lesson in lessons() if (found := bank(lesson.number))}
+BANKS = {lesson: found for lesson in lessons() if (found := bank(lesson.slug))}
 LEAST_WRONG, LEAST_RIGHT = 6, 2
 
 
 def each_bank(*weekly: str) -> pytest.MarkDecorator:
-    """Run a test for each lesson's bank; for the lessons with these numbers in the weekly run only."""
+    """Run a test for each lesson's bank; for the lessons with these slugs in the weekly run only."""
     return pytest.mark.parametrize(
         ("lesson", "exercises"),
         [
-            pytest.param(*each, id=each[0].path.stem, marks=[pytest.mark.weekly] if each[0].number in weekly else [])
+            pytest.param(*each, id=each[0].path.stem, marks=[pytest.mark.weekly] if each[0].slug in weekly else [])
             for each in BANKS.items()
         ],
     )
 
 
-@each_bank("13")  # its first exercise is three accidents, and here there are fifteen answers: five minutes
+@each_bank("break_it")  # its first exercise is three accidents, and here there are fifteen answers: five minutes
 @pytest.mark.slow
 @pytest.mark.timeout(900, func_only=True)  # the wait for a cluster's lock does not count
 def test_each_answer_gets_what_it_deserves(lesson: Lesson, exercises: list[Exercise], lab_env: dict[str, str]) -> None:

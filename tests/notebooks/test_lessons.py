@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from nbmake.nb_run import NotebookRun
 
-from helpers import lab
-from helpers import lessons as table
+from helpers import lab, lessons as table
 from tests.notebooks import brokers, execution
 from tests.notebooks.anatomy import Lesson, lessons, with_solutions
 

@@ -17,8 +17,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from helpers.lab import doctor
-from helpers.lab.runtime import java
-from helpers.lab.runtime import program as programs
+from helpers.lab.runtime import java, program as programs
 from helpers.paths import ROOT
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -131,7 +131,7 @@ def test_a_module_imports_only_what_its_row_allows(path: Path) -> None:
         ("fleet/fuel.py", "from helpers import lab"),
         ("fleet/fuel.py", "import helpers.lab.runtime.ports"),
         ("topics.py", "from helpers.fleet import Fleet"),
-        ("checks/lesson02.py", "def f():\n    from helpers.lab import connect"),
+        ("checks/publish_with_mqtt.py", "def f():\n    from helpers.lab import connect"),
         ("bridge/forward.py", "from .session import Session"),
         ("newcomer.py", "import os"),
     ],

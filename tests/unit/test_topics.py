@@ -6,8 +6,7 @@ import doctest
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from helpers import topics
 from helpers.topics import Route, TopicError, TopicMapping

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from helpers.bridge import Bridge
 from helpers.topics import is_mqtt_text

@@ -27,7 +27,7 @@ from helpers.board.follow import follow
 from helpers.checks.result import done, not_yet
 from helpers.lab.services import mqtt
 
-class lesson00:
+class checks:
     exercise_1 = exercise_2 = staticmethod(lambda answer: answer)
 
 broker = mqtt.MqttEndpoint(host="127.0.0.1", port={port}, provider="given")
@@ -56,8 +56,8 @@ def test_no_check_waits_for_the_board_or_fails_without_it(
     with lab.scratch("mqtt") as broker:
         with kernel(env) as notebook:
             notebook.run(FOLLOW.format(port=broker.mqtt.port, home=str(tmp_path)))
-            notebook.run('lesson00.exercise_1(not_yet("nothing came", "publish"))')
-            assert notebook.run('lesson00.exercise_1(done("it came"))') == "✅ it came"
+            notebook.run('checks.exercise_1(not_yet("nothing came", "publish"))')
+            assert notebook.run('checks.exercise_1(done("it came"))') == "✅ it came"
             notebook.run('from helpers.figures import Prediction\nprediction = Prediction("late", "yes", "no")')
             notebook.run('prediction.choice = "b"')
 
@@ -74,7 +74,7 @@ def test_no_check_waits_for_the_board_or_fails_without_it(
             assert (exercise.state, exercise.tries) == ("done", 2)
 
             broker.kill()
-            assert notebook.run('lesson00.exercise_2(done("without a board"))') == "✅ without a board"
+            assert notebook.run('checks.exercise_2(done("without a board"))') == "✅ without a board"
             assert record.load(tmp_path)["start_here/exercise_2"].state == "done"
             broker.start()
             # paho waits up to two minutes between two attempts.

@@ -76,8 +76,8 @@ def test_after_a_yes_states_leave_and_never_code(tmp_path: Path, notebook: Noteb
     follow.agree(tmp_path, "monday", "ana")
     client = followed(tmp_path)
     client.on_connect()
-    notebook.run(f"{SECRET}\nlesson00.exercise_1(watch)", not_yet("Nothing came.", "Try publish."))
-    notebook.run(f"{SECRET}\nlesson00.exercise_1(watch)", done("It came."))
+    notebook.run(f"{SECRET}\nchecks.exercise_1(watch)", not_yet("Nothing came.", "Try publish."))
+    notebook.run(f"{SECRET}\nchecks.exercise_1(watch)", done("It came."))
     notebook.run(SECRET)
     mine = {topic.removeprefix("lab-progress/monday/ana/start_here/"): each for topic, each in client.retained.items()}
     assert {*mine} == {"opened", "here", "exercise_1"}
@@ -104,7 +104,7 @@ def test_a_prediction_is_counted_without_a_name(tmp_path: Path, notebook: Notebo
 
 def test_without_a_yes_it_is_noted_here_only(tmp_path: Path, notebook: Notebook) -> None:
     client = followed(tmp_path)
-    notebook.run("lesson00.exercise_2(watch)", done("It came."))
+    notebook.run("checks.exercise_2(watch)", done("It came."))
     assert client.retained == {}
     assert {key: each.state for key, each in record.load(tmp_path).items()} == {
         "start_here/opened": "opened",
@@ -112,11 +112,11 @@ def test_without_a_yes_it_is_noted_here_only(tmp_path: Path, notebook: Notebook)
     }
 
 
-@pytest.mark.parametrize("source", ["lesson00.exercise_1", "exercise_1(watch)", "", None])
+@pytest.mark.parametrize("source", ["checks.exercise_1", "exercise_1(watch)", "", None])
 def test_only_checks_are_noted(tmp_path: Path, notebook: Notebook, source: str) -> None:
     followed(tmp_path)
     notebook.run(source, done("It came."))
-    notebook.run("lesson00.exercise_1(watch)", None)  # a check that raised
+    notebook.run("checks.exercise_1(watch)", None)  # a check that raised
     assert [*record.load(tmp_path)] == ["start_here/opened"]
 
 
@@ -133,7 +133,7 @@ def test_a_check_does_not_fail_where_nothing_can_be_noted(tmp_path: Path, notebo
     home = tmp_path / "lab"
     home.write_text("a file, not a folder", encoding="utf-8")
     followed(home)
-    notebook.run("lesson00.exercise_1(watch)", done("It came."))
+    notebook.run("checks.exercise_1(watch)", done("It came."))
 
 
 def test_who_joins_anew_without_the_board_is_off_it(tmp_path: Path) -> None:

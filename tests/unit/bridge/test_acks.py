@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import mqtt5
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from helpers.bridge.acks import AckQueue
 from helpers.sink import InFlight

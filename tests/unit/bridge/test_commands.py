@@ -8,8 +8,7 @@ from typing import Any, cast
 import mqtt5
 import pytest
 from confluent_kafka import Message
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from helpers.bridge import CommandsConfig
 from helpers.bridge.commands import Command, publish

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from paho.mqtt.client import topic_matches_sub
 
 from helpers.bridge import Bridge, BridgeConfig, BridgeError, CommandsConfig, Snapshot, filters

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import mqtt5
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from helpers.bridge.reader import Reader
 from helpers.errors import BridgeError

@@ -6,8 +6,7 @@ from typing import Any, cast
 
 import mqtt5
 from confluent_kafka import Message
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from helpers.bridge.replay import original
 from helpers.sink import Sink, records

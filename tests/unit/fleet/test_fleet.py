@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from itertools import groupby, islice, pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from helpers.errors import FleetError, LessonError, OutOfRangeError
 from helpers.fleet import START, Episode, Fault, Fleet, Site, known_sites

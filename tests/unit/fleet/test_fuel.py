@@ -4,8 +4,7 @@ import csv
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from helpers.errors import LessonError, OutOfRangeError
 from helpers.fleet.fuel import chart, curve, litres_per_hour, rated_range

@@ -18,8 +18,7 @@ from helpers.lab.runtime.program import Instance, Listener
 from helpers.lab.services.influxdb import InfluxEndpoint
 from helpers.lab.services.mqtt import MqttEndpoint
 from helpers.lab.settings import Settings
-from helpers.lab.shared import join as joining
-from helpers.lab.shared import share as sharing
+from helpers.lab.shared import join as joining, share as sharing
 from helpers.lessons import LESSONS
 
 VARIABLES = {

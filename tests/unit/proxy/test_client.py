@@ -7,8 +7,7 @@ from typing import Any, cast
 
 import mqtt5
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from mqtt5 import ConnAckReasonCode, DisconnectReasonCode, QoS
 
 from helpers.proxy import ProxyConfig, Server

@@ -10,8 +10,7 @@ from typing import Any
 
 import mqtt5
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from helpers.bridge import Counts, Snapshot
 from helpers.bridge.sequences import Sequences
