@@ -124,10 +124,39 @@ fates({{"a trial": [(1, "once"), (2, "lost")]}})""",
     "after": "What follows from it.",
 }
 
+MONDAY = """\
+## On Monday
+
+Ask of your own system:
+
+1. Where …?
+2. How …?
+3. Who …?
+
+Then run this there. It only reads:
+
+```bash
+kcat -b OUR-KAFKA:9092 -L
+```
+
+What to look at."""
+
+QUESTION = """\
+
+[[question]]
+asks = "…"
+right = "{right}"
+a = ["…", "…"]
+b = ["…", "…"]
+c = ["…", "…"]
+"""
+
 CLOSING = {
+    "wrap-up": "## Wrap-up\n\nThree questions about what you have seen. Choose: each option has its reason.",
+    "wrap-up-questions": 'from helpers.checks.wrap_up import WrapUp\n\nWrapUp("{slug}")',
     "recap": "## Recap\n\n- One sentence for each section.",
     "production": "## What breaks in production\n\n- **A mistake.** What it costs.",
-    "monday": "**On Monday**, ask of your own system:\n\n1. …\n2. …\n3. …\n\nThen try there: one command.",
+    "monday": MONDAY,
     "next": "## Next\n\n[README](../README.md)",
     "sources": "## Sources\n\n- [MQTT 5.0](https://docs.oasis-open.org/mqtt/mqtt/v5.0/mqtt-v5.0.html)",
 }
@@ -181,6 +210,7 @@ END_OF_ROWS = "    )\n}\n"
 LEFT = """\
 {file} is there, and runs. What is left, in this order:
 - the notebook: replace what the skeleton says, and mark the lesson's part in notebooks/pictures/{slug}.svg
+- notebooks/questions/{slug}.toml: three questions about what the lesson shows
 - helpers/checks/{slug}.py: what the exercises are about
 - tests/notebooks/answers/{slug}.py: six wrong answers and two right ones for each exercise
 - the lesson's rows in README.md, WORKSHOP.md (with its section) and .github/ISSUE_TEMPLATE/workshop-report.yml
@@ -208,6 +238,7 @@ def create(number: str, title: str, root: Path = ROOT) -> str:
     written = {
         f"notebooks/{names['file']}": nbformat.writes(_notebook(names)) + "\n",
         f"notebooks/pictures/{slug}.svg": picture.replace(">The pipeline<", f">The pipeline, for lesson {number}<"),
+        f"notebooks/questions/{slug}.toml": "".join(QUESTION.format(right=right) for right in "cab").lstrip(),
         f"helpers/checks/{slug}.py": CHECKS.format(**names),
         f"tests/notebooks/answers/{slug}.py": BANK.format(**names),
         "helpers/lessons.py": catalogue.read_text(encoding="utf-8").replace(
@@ -228,6 +259,10 @@ def _notebook(names: dict[str, str]) -> Any:
             return new_markdown_cell(source, id=f"short-{name}", metadata={"tags": ["short"]})
         return new_code_cell(source.format(**names), id=f"short-{name}", metadata={"tags": [name, "short"]})
 
+    def closing(name: str, source: str) -> Any:
+        make = new_code_cell if name == "wrap-up-questions" else new_markdown_cell
+        return make(source.format(**names), id=name)
+
     return new_notebook(
         metadata={"kernelspec": KERNELSPEC, "language_info": {"name": "python"}},
         cells=[
@@ -242,7 +277,7 @@ def _notebook(names: dict[str, str]) -> Any:
             *(cell for exercise in "12" for cell in _exercise(exercise, names)),
             new_markdown_cell("## Go further\n\nWhat one may skip.", id="further"),
             *(short(name, source) for name, source in IN_15_MINUTES.items()),
-            *(new_markdown_cell(text, id=name) for name, text in CLOSING.items()),
+            *(closing(name, source) for name, source in CLOSING.items()),
         ],
     )
 

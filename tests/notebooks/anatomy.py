@@ -21,7 +21,7 @@ from helpers.paths import NOTEBOOKS, ROOT
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 TAGS = {"exercise", "check", "solution", "predict", "reveal"}  # a cell has one of them at most
 SHORT = "short"  # and any cell may have this one
-CLOSING = ["Recap", "What breaks in production", "Next", "Sources"]
+CLOSING = ["Wrap-up", "Recap", "What breaks in production", "On Monday", "Next", "Sources"]
 HEADER = re.compile(r"^\*Run All: \d+ s \(measured\) · allow \d+ min \(an estimate\)\*$", re.MULTILINE)
 SOLUTION = re.compile(
     r"\A<details>\s*<summary>Solution</summary>\n\n(?P<before>.*?)```python\n(?P<code>.*?)```\n(?P<after>.*?)\n</details>\s*\Z",
@@ -70,6 +70,10 @@ SHORT_LIMITS = {"claims": 1, "predictions": 1, "figures": 1}
 SHORT_LINES = 60
 CLAIM = re.compile(r"^\*\*[^*\n]+\*\*$", re.MULTILINE)
 DRAWS = re.compile(r"\b(?:go\.Figure|fates|partitions|sequence|charts\.\w+|live\.figure)\(")
+# Three questions, a command to run where the learner works, and what to look at.
+MONDAY = re.compile(
+    r"## On Monday\n\n[^\n]+\n\n(?P<questions>(?:\d\. .*\?\n){3})\n[^\n]+\n\n```bash\n[^\n]+\n```\n\n(?P<look>\w.*)"
+)
 # Names on the package index that are imported under another name.
 IMPORTED_AS = {"paho-mqtt": "paho", "confluent-kafka": "confluent_kafka"}
 # The learner writes a bridge by hand in lesson 7; only then does the packaged one appear.
@@ -251,6 +255,20 @@ def closing(lesson: Lesson) -> Iterator[str]:
     headings = re.findall(r"^## (.+?)\s*$", without_code(lesson.markdown), re.MULTILINE)
     if headings[-len(CLOSING) :] != CLOSING:
         yield f"it closes with {headings[-len(CLOSING) :]}, not {CLOSING}"
+
+
+def wrap_up(lesson: Lesson) -> Iterator[str]:
+    """One cell shows the questions, right after its heading; ``test_questions`` reads them."""
+    cells = lesson.cells
+    heading = next((place for place, cell in enumerate(cells) if cell.source.startswith("## Wrap-up\n")), -1)
+    if f'WrapUp("{lesson.slug}")' not in cells[heading + 1].source:
+        yield f"after '## Wrap-up' there is no cell with WrapUp(\"{lesson.slug}\")"
+
+
+def monday(lesson: Lesson) -> Iterator[str]:
+    """Three questions, one command, and what to look at, in one cell."""
+    if not any(MONDAY.fullmatch(cell.source) for cell in lesson.cells):
+        yield "no cell '## On Monday' with three questions, one command in a ```bash block, and what to look at"
 
 
 def tag_order(lesson: Lesson) -> Iterator[str]:
@@ -537,6 +555,8 @@ RULES: list[Callable[[Lesson], Iterator[str]]] = [
     objectives,
     needs,
     closing,
+    wrap_up,
+    monday,
     tag_order,
     predictions,
     described,

@@ -66,6 +66,15 @@ Path("done-{number}").touch()
 CHECK = """\
 done("The file is there.") if Path("done-{number}").exists() else not_yet("There is no file.", "Make one.")"""
 
+WRAP_UP = """\
+## Wrap-up
+
+Three questions."""
+
+# It has no questions, and only says how it would show them.
+QUESTIONS = """\
+print('WrapUp("sample")')"""
+
 CLOSING = """\
 ## Recap
 
@@ -74,7 +83,26 @@ One thing.
 ## What breaks in production
 
 Files.
+"""
 
+MONDAY = """\
+## On Monday
+
+Ask of your own system:
+
+1. One?
+2. Two?
+3. Three?
+
+Then run this there:
+
+```bash
+mosquitto_sub -h OUR-BROKER -t 'ONE/BRANCH/#' -v -C 1
+```
+
+It prints a message. What is it about?"""
+
+NEXT = """\
 ## Next
 
 Nothing.
@@ -109,7 +137,11 @@ def notebook() -> Any:
                 metadata={"tags": ["predict", "short"]},
             ),
             new_code_cell(SHORT_REVEAL, id="short-reveal", metadata={"tags": ["reveal", "short"]}),
+            new_markdown_cell(WRAP_UP, id="wrap-up"),
+            new_code_cell(QUESTIONS, id="wrap-up-questions"),
             new_markdown_cell(CLOSING, id="closing"),
+            new_markdown_cell(MONDAY, id="monday"),
+            new_markdown_cell(NEXT, id="next"),
         ],
     )
 
