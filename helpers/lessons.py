@@ -41,10 +41,10 @@ class Lesson:
         """The notebook."""
         return NOTEBOOKS / self.file
 
-    def cells(self, tag: str, kind: str = "code") -> list[str]:
-        """The text of the notebook's cells of a kind, ``"code"`` or ``"markdown"``, with a tag."""
-        cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
-        return ["".join(c["source"]) for c in cells if c["cell_type"] == kind and tag in c["metadata"].get("tags", ())]
+    def cells(self, tag: str) -> list[str]:
+        """The text of the notebook's cells with a tag."""
+        notebook = json.loads(self.path.read_text(encoding="utf-8"))
+        return ["".join(cell["source"]) for cell in notebook["cells"] if tag in cell["metadata"].get("tags", ())]
 
     def owned(self, name: str, ns: str) -> bool:
         """Whether ``name``, as it stands on a broker, is this lesson's in the namespace ``ns``."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Mapping
 
 from helpers.board.record import Entry
+from helpers.checks.questions import as_text, questions
 from helpers.lessons import LESSONS, Lesson, steps
 
 _WEEK = 7 * 24 * 3600
@@ -29,7 +29,7 @@ def overview(entries: Mapping[str, Entry], reader: str | None) -> Iterator[str]:
             before.append(lesson)
     yield f"\nYour next lesson: {left[0]}" if left else "\nYou have done them all."
     for lesson in before:
-        yield f"\nA week later: do you still know lesson {lesson.number}? Its section *In 15 minutes* has the answer."
+        yield f"\nA week later: do you still know lesson {lesson.number}? Its section *Wrap-up* has the answer."
         yield f"\n{question(lesson)}"
 
 
@@ -47,9 +47,9 @@ def report(entries: Mapping[str, Entry]) -> Iterator[str]:
 
 
 def question(lesson: Lesson) -> str:
-    """Return what the lesson's section of 15 minutes asks, without the section's claim, which is the answer."""
-    asked = "\n\n".join(lesson.cells("short", "markdown")[:-1])  # the last says what happened
-    return re.sub(r"^(## |\*It |\*\*).*\n*", "", asked, flags=re.MULTILINE)
+    """Return one of the questions of the lesson's wrap-up, another one tomorrow, without its answer."""
+    asked = questions(lesson.slug)
+    return as_text(asked[time.localtime().tm_yday % len(asked)])
 
 
 def _tried(entries: Mapping[str, Entry], lesson: Lesson) -> tuple[list[Entry], int, int]:

@@ -8,8 +8,8 @@ import pytest
 
 from helpers.board import practice
 from helpers.board.record import Entry
-from helpers.lessons import LESSONS, PATHS, Lesson
-from tests.notebooks.anatomy import CLAIM, lessons, short_path
+from helpers.checks.questions import as_text, questions
+from helpers.lessons import LESSONS, PATHS
 
 NOW = time.time()
 DAY = 24 * 3600
@@ -61,19 +61,7 @@ def test_a_week_later_it_asks() -> None:
     assert "A week later" not in overview(done("03", days_ago=6))
     asked = overview(done("03", days_ago=8))
     assert "do you still know lesson 03?" in asked
-    assert "How often does the desk see the message?" in asked
-
-
-@pytest.mark.parametrize("lesson", LESSONS.values(), ids=lambda each: each.number)
-def test_the_question_does_not_give_its_answer_away(lesson: Lesson) -> None:
-    [stored] = [each for each in lessons() if each.number == lesson.number]
-    cells = short_path(stored.notebook)
-    prose = [each.source for each in cells if each.cell_type == "markdown"]
-    [claim], question = CLAIM.findall("\n".join(prose)), practice.question(lesson)
-    assert "?" in question
-    assert "**b**" in question
-    assert not [each for each in (claim, prose[-1], "## ", "import ", "*It needs only") if each in question]
-    assert not [each.id for each in cells if each.cell_type == "code" and each.source in question]
+    assert [each for each in questions(LESSONS["03"].slug) if as_text(each) in asked]
 
 
 def test_a_record_of_practice_is_a_table() -> None:
