@@ -69,7 +69,7 @@ class Client(Connection):
             reasons = DisconnectReasonCode
             raise ProtocolError(reasons.QOS_NOT_SUPPORTED if qos > 1 else reasons.RECEIVE_MAX_EXCEEDED)
         known = number in self._unreleased
-        self._unreleased.add(number)
+        self._unreleased[number] = None
         if len(self._unreleased) > self._config.receive_maximum:
             raise ProtocolError
         return known
@@ -94,7 +94,7 @@ class Client(Connection):
         if isinstance(packet, mqtt5.PingReqPacket):
             self.transport.write(packets.PINGRESP)
         elif isinstance(packet, mqtt5.PubRelPacket):
-            self._unreleased.discard(packet.packet_id)
+            self._unreleased.pop(packet.packet_id, None)
             self.transport.write(packets.ACK.pack(packets.PUBCOMP, packet.packet_id))
         elif isinstance(packet, (mqtt5.SubscribePacket, mqtt5.UnsubscribePacket)):
             self.transport.write(packets.refusal(self._version, packet))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from contextlib import suppress
+from itertools import takewhile
 from typing import TYPE_CHECKING, cast
 
 import mqtt5
@@ -39,8 +39,9 @@ class Connection(asyncio.Protocol):
         self._since = server.now()  # when the client was heard, and in the end when it ended
         self._patience = server.config.connect_timeout
         self.client_id = ""
-        self.unacked: deque[tuple[InFlight, bytes]] = deque()
-        self._unreleased: set[int] = set()  # packet ids of QoS 2
+        # Empty, a list and a dict take 600 and 150 bytes less than a deque and a set, for each of many connections.
+        self.unacked: list[tuple[InFlight, bytes]] = []
+        self._unreleased: dict[int, None] = {}  # packet ids of QoS 2
         self._will: mqtt5.Will | None = None
         self._will_size = self._session_expiry = 0
 
@@ -108,10 +109,10 @@ class Connection(asyncio.Protocol):
 
     def acknowledge(self) -> None:
         """Answer what Kafka has stored, as far as nothing before it is missing."""
-        unacked, due = self.unacked, []
-        while unacked and unacked[0][0].done:
-            due.append(unacked.popleft()[1])
+        unacked = self.unacked
+        due = [answer for _, answer in takewhile(lambda each: each[0].done, unacked)]
         if due:
+            del unacked[: len(due)]
             self._server.counts.acked += len(due)
             self.transport.write(b"".join(due))
             self.regulate()

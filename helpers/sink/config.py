@@ -46,8 +46,7 @@ class SinkConfig:
             raise BridgeError("routes must be a tuple of topic mappings.", remedy="add a comma: routes=(mapping,)")
         check([
             (not self.routes, "There is nothing to carry.", "give at least one topic mapping in routes"),
-            ("bootstrap.servers" not in self.kafka, "The address of Kafka is missing.",
-             "give bootstrap.servers in kafka"),
+            ("bootstrap.servers" not in self.kafka, "Kafka's address is missing.", "give bootstrap.servers in kafka"),
             (any(self.dead_letter_topic in route.kafka_topics for route in self.routes),
              "Dead letters need a topic of their own.", "choose another dead_letter_topic"),
             ((self.serializer == "schema") != bool(self.registry), "A registry and the schema serializer go together.",

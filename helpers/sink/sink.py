@@ -30,8 +30,6 @@ _POISON = {
     KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP, KafkaError._INVALID_ARG,
 }  # fmt: skip
 _UNKNOWN = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
-# Another record of its batch is to blame.
-_NEIGHBOUR = KafkaError._INVALID_DIFFERENT_RECORD
 _PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
 
 
@@ -161,9 +159,8 @@ class Sink:
     def _dead_letter(self, message: InFlight) -> bool:
         packet = message.packet
         if (topic := self._config.dead_letter_topic) is None:
-            why = f"A message on {records.shorten(packet.topic)!r} can never be produced: {message.reason}."
-            remedy = "the MQTT broker still has it; name a dead_letter_topic to get past such messages"
-            raise BridgeError(why, remedy=remedy)
+            raise BridgeError(f"A message on {records.shorten(packet.topic)!r} can never be stored: {message.reason}.",
+                              remedy="the MQTT broker has it; name a dead_letter_topic to get past it")  # fmt: skip
         letter = records.dead_letter(packet, message.received, message.reason, self._limit)
         value, key, headers, message.truncated = letter
         try:
@@ -184,11 +181,10 @@ class Sink:
         """
         code, topics = error.code(), ", ".join(self._config.kafka_topics)
         raise_if_refused(error)
-        if code == _NEIGHBOUR:
-            return True
-        if code == KafkaError.INVALID_TIMESTAMP and not message.untimed:
-            # librdkafka reports it for the whole batch, of which one may be to blame: all go again with Kafka's time.
-            message.untimed = True
+        # librdkafka blames the whole batch for one timestamp: all go again with Kafka's time.
+        wrong_time = code == KafkaError.INVALID_TIMESTAMP and not message.untimed
+        message.untimed = message.untimed or wrong_time
+        if wrong_time or code == KafkaError._INVALID_DIFFERENT_RECORD:
             return True
         if code in _UNKNOWN and (
             message.reason or self.routes[message.packet.topic].topic in self._config.kafka_topics
