@@ -71,7 +71,7 @@ def test_poison_stops_the_naive_bridge(bench: Bench) -> None:
 def test_poison_may_stop_the_bridge_and_is_not_acknowledged(bench: Bench) -> None:
     devices = bench.devices()
     config = bench.config(serializer="json", dead_letter_topic=None)
-    with ends_by_itself(config, "can never be produced"):
+    with ends_by_itself(config, "can never be stored"):
         devices.publish(1, poison=lambda _: True)
     with Bridge(bench.config(serializer="json")) as bridge:
         wait_until(lambda: bridge.snapshot().counts.dead_lettered == 1, "the message was still there")
@@ -181,7 +181,7 @@ def test_a_missing_subject_ends_the_bridge(bench: Bench, registry: Any) -> None:
 @pytest.mark.parametrize(
     ("schema", "says"),
     [
-        ({"type": "objects"}, "is not valid: $.type"),
+        ({"type": "objects"}, "is not valid"),
         ({"type": "object", "properties": {"n": {"$ref": "#/definitions/count"}}}, "cannot be used"),
         ({"type": "object", "properties": {"n": {"$ref": "http://127.0.0.1:9/n.json"}}}, "cannot be used"),
     ],
