@@ -35,7 +35,7 @@ TEMPLATE = go.layout.Template(
 
 _DARK = Path(__file__).with_name("dark.css").read_text(encoding="utf-8")
 _VIEW = Path(__file__).with_name("view.js").read_text(encoding="utf-8")
-_FOR_SCREEN_READERS = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)"
+FOR_SCREEN_READERS = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)"
 
 
 class DescribedFigure(go.Figure):  # type: ignore[misc]
@@ -44,7 +44,7 @@ class DescribedFigure(go.Figure):  # type: ignore[misc]
     def show(self, *args: object, **options: object) -> None:
         """Show the sentence, for screen readers only, and then the figure."""
         sentence = html.escape((self.layout.meta or {}).get("description", ""))
-        page = f'<style>{_DARK}</style><p style="{_FOR_SCREEN_READERS}">{sentence}</p>'
+        page = f'<style>{_DARK}</style><p style="{FOR_SCREEN_READERS}">{sentence}</p>'
         display(HTML(page))  # type: ignore[no-untyped-call]
         super().show(*args, **options)
 
