@@ -12,6 +12,7 @@ import pytest
 
 from helpers.board.page import server
 from helpers.board.record import Entry
+from tests.browser.audit import violations
 
 NOW = time.time()
 PEOPLE = ("ana", "ben", "chloe", "dev", "<b>eve", "finn")
@@ -96,6 +97,7 @@ def test_help_comes_first_and_then_who_is_stuck(
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.screenshot(path=artifacts / f"board-{scheme}.png")
+        assert violations(page) == []
 
     # By keyboard: the two views, then each table, which may be wider than the page. A change leaves the focus alone.
     focused = page.evaluate_handle("() => document.activeElement")
@@ -121,6 +123,7 @@ def test_a_projector_shows_counts_and_none_of_fewer_than_five(page: Any, address
     text = page.locator("body").inner_text()
     assert not [who for who in PEOPLE if who in text]
     page.screenshot(path=artifacts / "board-projector.png")
+    assert violations(page) == []
 
 
 def test_a_board_that_has_ended_says_so(browser: Any) -> None:

@@ -13,6 +13,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from helpers.fleet import Fault, Fleet
+from tests.browser.audit import violations
 from tests.browser.conftest import Jupyter, Visit
 from tests.browser.lab_page import PLOT, LessonPage, notebook_of
 from tests.browser.test_lessons import by_number
@@ -68,6 +69,7 @@ class DashboardCell:
     def __init__(self, lesson: LessonPage) -> None:
         self.page: Any = lesson.page
         self.cell = lesson.cell("dashboard")
+        self.output = self.cell.locator(".jp-OutputArea").first
 
     def run(self) -> None:
         self.cell.scroll_into_view_if_needed()
@@ -132,6 +134,7 @@ def test_the_dashboard_follows_the_fleet_and_stops_by_itself_and_when_told(
     assert not dashboard.changes(dashboard.gauges, within=2)
     assert not dashboard.changes(dashboard.numbers, within=1)
     dashboard.cell.screenshot(path=str(artifacts / "browser" / "dashboard-light.png"))
+    assert violations(visit.page, dashboard.output) == []
 
     turn(visit.page, "Dark")
     dashboard.run()
@@ -141,6 +144,7 @@ def test_the_dashboard_follows_the_fleet_and_stops_by_itself_and_when_told(
     visit.page.keyboard.press("Space")
     dashboard.stopped()
     dashboard.cell.screenshot(path=str(artifacts / "browser" / "dashboard-dark.png"))
+    assert violations(visit.page, dashboard.output) == []
     lesson.screenshots(artifacts / "browser" / "dark")
     assert lesson.errors() == []
     assert visit.refused == []
