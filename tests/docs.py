@@ -143,6 +143,7 @@ TESTED = {
     "uv run pytest --nbmake --nbmake-timeout=60 --exitfirst notebooks": "not run: as without --exitfirst",
     "uv run pytest --nbmake --nbmake-timeout=60 notebooks/00_start_here.ipynb": RUN,
     "uv run --group book python -m tools.book": "tests/browser/test_book.py",
+    "uv run --group book python -m tools.handouts": "tests/browser/test_book.py",
     "uv run python -m tools.links": _UNIT,
     "uv run pytest tests/notebooks/test_hygiene.py -k NN": RUN,
     'uv run python -m tools.new_lesson 12 "Locks and keys"': "tests/unit/test_new_lesson.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,10 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from tests.browser.audit import violations
+from tests.browser.lab_page import MARKS, PLOT
 from tests.notebooks import execution
 from tests.notebooks.anatomy import KERNELSPEC, lessons
+from tools import handouts
 from tools.book import runs, site
 
 pytestmark = pytest.mark.timeout(300)
@@ -31,7 +34,7 @@ CELLS = {
         display(live.figure(lines))
         await live.run(lambda: lines.add("G-001", len(lines.points().get("G-001", ())), 7), seconds=0.5)
     """,
-    "choice": 'Prediction("book", "never", "once & again")',
+    "predict": 'Prediction("book", "never", "once & again")',
     "table": "import pandas as pd\npd.DataFrame({'fuel': [1.5, 2.5]})",
     "magic": "%%writefile /dev/null\nnothing",
 }
@@ -42,9 +45,14 @@ SOLUTION = "<details><summary>Solution</summary>\n\n```python\nprint('solved')\n
 def sample() -> Any:
     """A notebook with all kinds of output, executed. It needs no broker."""
     notebook = new_notebook(metadata={"kernelspec": KERNELSPEC})
-    notebook.cells = [new_markdown_cell("# 02 · A sample\n\n[Next](03_delivery_in_mqtt.ipynb)\n\n## Exercises")]
-    notebook.cells += [new_code_cell(inspect.cleandoc(each)) for each in CELLS.values()]
-    notebook.cells.append(new_markdown_cell(SOLUTION))
+    notebook.cells = [
+        new_markdown_cell("# 02 · A sample\n\n**You will**\n\n- see a [figure](03_delivery_in_mqtt.ipynb)"),
+        new_markdown_cell("Some words.\n\n## 1. A claim\n\nOne idea.\n\nHow often? It is said once."),
+        *(new_code_cell(inspect.cleandoc(each), metadata={"tags": [name]}) for name, each in CELLS.items()),
+        new_markdown_cell("## Exercises\n\nPrint a word."),
+        new_code_cell("# Your code here.", metadata={"tags": ["exercise"]}),
+        new_markdown_cell(SOLUTION, metadata={"tags": ["solution"]}),
+    ]
     return execution.run(notebook, env=os.environ)
 
 
@@ -74,8 +82,9 @@ def figures(page: Any) -> list[Any]:
     """The figures of a page, which all have marks, and a sentence."""
     found: list[Any] = page.locator("div.figure").all()
     for figure in found:
+        figure.scroll_into_view_if_needed()  # slides are drawn when they are near
         figure.locator(".main-svg").first.wait_for()
-        assert figure.locator(".trace path").count(), "a figure has axes and nothing in them"
+        assert figure.locator(PLOT).evaluate(MARKS), "a figure has axes and nothing in them"
         assert figure.get_attribute("aria-label") != "A figure"
     return found
 
@@ -99,7 +108,7 @@ def test_a_lesson_shows_what_its_cells_showed(browser: Any, folder: Path, artifa
             "https://mybinder.org/v2/gh/OWNER/REPOSITORY/main?urlpath=lab/tree/notebooks/02_publish_with_mqtt.ipynb"
         )
         assert page.locator(f'a[href="{binder}"]').count() == 1
-        page.get_by_role("link", name="Next", exact=True).click()
+        page.get_by_role("link", name="figure", exact=True).click()
         page.get_by_role("heading", name="03 · Delivery in MQTT", level=1).wait_for()
 
 
@@ -109,13 +118,41 @@ def test_a_word_is_found(browser: Any, folder: Path) -> None:
         page.locator("#search-results").get_by_role("link", name="Glossary").first.wait_for()
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1300), ("dark", 1300), ("light", 390)])
-def test_the_book_is_accessible(browser: Any, folder: Path, scheme: str, width: int) -> None:
-    for name in ("index", "docs/cheat-sheet", "notebooks/02_publish_with_mqtt", "notebooks/07_bridge_by_hand"):
+def test_the_book_is_accessible(browser: Any, folder: Path) -> None:
+    pages = ("index", "docs/cheat-sheet", "notebooks/02_publish_with_mqtt")
+    for name, (scheme, width) in itertools.product(pages, [("light", 1300), ("dark", 1300), ("light", 390)]):
         with opened(browser, folder / f"{name}.html", scheme=scheme, width=width) as page:
             figures(page)
             assert violations(page) == []
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_slides_have_headings_questions_and_figures(browser: Any, sample: Any, tmp_path: Path, artifacts: Path) -> None:
+    handouts.write(tmp_path, [sample])
+    with opened(browser, tmp_path / "slides.html") as page:
+        figures(page)
+        shown = [each.inner_text().splitlines()[0] for each in page.locator("section").all()]
+        assert shown == ["02 · A sample", "1. A claim", "1. A claim", "1. A claim", "1. A claim"]
+        assert violations(page) == []
+        for _ in range(4):
+            page.keyboard.press("ArrowRight")
+        slide = page.locator("section").last
+        assert slide.bounding_box()["y"] == 0
+        assert "How often?" in slide.inner_text()
+        assert "One idea" not in slide.inner_text()
+        assert "b (once & again)" in slide.inner_text()
+        page.screenshot(path=artifacts / "slide.png")
+
+
+def test_the_sheet_has_exercises_and_no_solutions(browser: Any, sample: Any, tmp_path: Path, artifacts: Path) -> None:
+    handouts.write(tmp_path, [sample])
+    with opened(browser, tmp_path / "exercises.html") as page:
+        text = page.locator("main").inner_text()
+        assert "Print a word." in text
+        assert "# Your code here." in text
+        assert "solved" not in text
+        assert violations(page) == []
+        page.pdf(path=artifacts / "exercises.pdf")
 
 
 def test_a_broken_link_is_an_error(tmp_path: Path) -> None:
