@@ -150,23 +150,16 @@ def _downloads(settings: Settings) -> Check:
 def _memory(statuses: list[lifecycle.Status]) -> Check:
     ours = sum(each.memory or 0 for each in statuses)
     free = processes.free_memory() + ours
-    return Check(
-        name="Memory",
-        passed=free > _NEEDED_MEMORY,
-        seen=f"{free / _GB:.1f} GB available, of which the lab uses {ours / _GB:.1f}",
-        remedy=f"The lab needs {_NEEDED_MEMORY / _GB:.1f} GB: close other programs.",
-    )
+    seen = f"{free / _GB:.1f} GB available, of which the lab uses {ours / _GB:.1f}"
+    remedy = f"The lab needs {_NEEDED_MEMORY / _GB:.1f} GB: close other programs."
+    return Check(name="Memory", passed=free > _NEEDED_MEMORY, seen=seen, remedy=remedy)
 
 
 def _disk(folder: Path) -> Check:
     there = next(each for each in (folder, *folder.parents) if each.exists())
     free = shutil.disk_usage(there).free
-    return Check(
-        name="Disk",
-        passed=free > _NEEDED_DISK,
-        seen=f"{free / _GB:.1f} GB free in {folder}",
-        remedy=f"Free {_NEEDED_DISK / _GB:.0f} GB, or set LAB_HOME and LAB_CACHE to another disk.",
-    )
+    remedy = f"Free {_NEEDED_DISK / _GB:.0f} GB, or set LAB_HOME and LAB_CACHE to another disk."
+    return Check(name="Disk", passed=free > _NEEDED_DISK, seen=f"{free / _GB:.1f} GB free in {folder}", remedy=remedy)
 
 
 def _ports(statuses: list[lifecycle.Status]) -> Check:

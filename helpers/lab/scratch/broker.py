@@ -21,7 +21,7 @@ from helpers.lab.runtime.processes import Process
 from helpers.lab.runtime.program import Instance, Program
 from helpers.lab.services.base import E, MaskedConfig, Service
 from helpers.lab.services.influxdb import INFLUXDB, InfluxEndpoint
-from helpers.lab.services.kafka import KAFKA
+from helpers.lab.services.kafka import CONNECT, KAFKA
 from helpers.lab.services.mqtt import MQTT, MqttEndpoint
 from helpers.lab.services.registry import REGISTRY
 from helpers.lab.services.table import SERVICES
@@ -211,7 +211,7 @@ def scratch(service: str, *, provider: str | None = None, **settings: object) ->
     """Make a scratch broker: ``with lab.scratch("mqtt", max_queued_messages=100) as broker``.
 
     Args:
-        service: ``mqtt``, ``kafka``, ``registry`` or ``influxdb``.
+        service: ``mqtt``, ``kafka``, ``registry``, ``influxdb``, or ``connect``, which needs the ``bootstrap.servers``.
         provider: The program, for example ``mosquitto`` or ``artemis``. By default the one that the lab itself would
             start, even if the lab's own service is external or a container.
         **settings: Lines of the program's own configuration. They override the lab's.
@@ -219,16 +219,16 @@ def scratch(service: str, *, provider: str | None = None, **settings: object) ->
     Raises:
         ConfigurationError: There is no such service or program.
     """
-    lab = Settings.from_environment()
-    if service not in SERVICES:
-        remedy = f"Use {', '.join(SERVICES)}."
+    lab, services = Settings.from_environment(), SERVICES | {CONNECT.name: CONNECT}
+    if service not in services:
+        remedy = f"Use {', '.join(services)}."
         raise ConfigurationError("lab.scratch", f"there is no service {service!r}", remedy=remedy)
-    programs = {program.name: program for program in SERVICES[service].programs}
+    programs = {program.name: program for program in services[service].programs}
     if provider is None:
         forced = {name: each for name, each in lab.providers.items() if each in {"native", "embedded"}}
         local = Settings(home=lab.home, cache=lab.cache, providers=forced)
-        provider = default_provider(SERVICES[service], local, composed=frozenset())
+        provider = default_provider(services[service], local, composed=frozenset())
     if provider not in programs:
         remedy = f"Use {' or '.join(programs)}, if installed."
         raise ConfigurationError("lab.scratch", f"{provider!r} does not provide {service}", remedy=remedy)
-    return Scratch(SERVICES[service], programs[provider], lab, settings)
+    return Scratch(services[service], programs[provider], lab, settings)

@@ -1,4 +1,4 @@
-"""Kafka: one node in KRaft mode, or an external cluster."""
+"""Kafka: one node in KRaft mode, or an external cluster; and its Connect, as a scratch service only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import secrets
 import socket
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -17,6 +17,7 @@ from confluent_kafka.cimpl import NewTopic
 from helpers.lab.errors import LabError
 from helpers.lab.runtime.ports import LOOPBACK
 from helpers.lab.runtime.program import CONF, Instance, Program, jars, jvm, log4j
+from helpers.lab.services import http
 from helpers.lab.services.base import Endpoint, MaskedConfig, Names, Service
 from helpers.lab.services.variables import Variables, is_port
 
@@ -91,6 +92,14 @@ def _format(instance: Instance) -> None:
     (data / "meta.properties").write_text("".join(f"{key}={each}\n" for key, each in lines.items()), encoding="utf-8")
 
 
+def _connect(instance: Instance) -> list[str]:
+    # Two workers that know nothing of each other are not one group, and share no topics.
+    lines = {f"{each}.storage.topic": f"{instance.folder.name}-{each}" for each in ("config", "offset", "status")}
+    lines |= {"group.id": instance.folder.name, "listeners": f"http://{LOOPBACK}:{instance.ports[0]}"}
+    command = [*jvm("-Xmx256m", log4j()), "-cp", jars("connect", instance.cache)]
+    return [*command, "org.apache.kafka.connect.cli.ConnectDistributed", instance.write("connect.properties", lines)]
+
+
 def _probe(endpoint: KafkaEndpoint, timeout: float) -> str:
     # librdkafka retries a closed port until the timeout and does not say why: try the ports first.
     problems = [closed(each, timeout) for each in endpoint.address.split(",")]
@@ -139,12 +148,9 @@ def _smoke_test(endpoint: KafkaEndpoint, name: str) -> str:
         if producer.flush(_TIMEOUT) or failures:
             reason = ", ".join(failures) or "no delivery report"
             raise LabError(f"Kafka did not accept a record: {reason}.")
-        consumer = Consumer({**endpoint.conf, "group.id": name, "enable.auto.commit": False})
-        try:
+        with Consumer({**endpoint.conf, "group.id": name, "enable.auto.commit": False}) as consumer:
             consumer.assign([TopicPartition(name, 0, 0)])
             message = consumer.poll(_TIMEOUT)
-        finally:
-            consumer.close()
         if message is None:
             raise LabError("A record produced to Kafka could not be consumed.")
         if message.error() is not None:
@@ -197,4 +203,14 @@ KAFKA = Service(
     probe=_probe,
     smoke_test=_smoke_test,
     reset=_reset,
+)
+
+# Its address is that of its HTTP interface. The configuration must name the bootstrap servers of a Kafka.
+CONNECT = replace(
+    KAFKA,
+    name="connect",
+    title="Kafka Connect",
+    ports=(8083,),
+    embedded=Program(name="connect", title="Kafka Connect", command=_connect, artifacts="connect"),
+    probe=lambda endpoint, timeout: http.probe(f"http://{endpoint.address}/connectors", {}, timeout),
 )

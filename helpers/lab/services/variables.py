@@ -48,11 +48,9 @@ class Variables:
         if choice and choice not in allowed:
             raise self.error("PROVIDER", f"{choice!r} is not a provider", f"Use one of {', '.join(allowed)}.")
         if choice and (choice == "given") != self.external:
-            raise self.error(
-                "PROVIDER",
-                f"{choice!r} contradicts {self._address}, which is {'set' if self.external else 'not set'}",
-                f"Only the provider given goes with {self._address}: set both, or neither.",
-            )
+            cause = f"{choice!r} contradicts {self._address}, which is {'set' if self.external else 'not set'}"
+            remedy = f"Only the provider given goes with {self._address}: set both, or neither."
+            raise self.error("PROVIDER", cause, remedy)
         return choice
 
     def login(self) -> tuple[str, str] | None:
@@ -93,11 +91,8 @@ class Variables:
         if not valid:
             raise self.error("URL", "it is not a valid URL", "Write it as https://host or http://host:port.")
         if url.username is not None or url.password is not None:
-            raise self.error(
-                "URL",
-                "it contains a username or a password",
-                f"Put them into {self._prefix}USERNAME and {self._prefix}PASSWORD.",
-            )
+            remedy = f"Put them into {self._prefix}USERNAME and {self._prefix}PASSWORD."
+            raise self.error("URL", "it contains a username or a password", remedy)
         return self["URL"].rstrip("/")
 
     def authority(self) -> str | None:
