@@ -24,9 +24,13 @@ from tests.notebooks.execution import without_colours
 from tools.book.outputs import without_kernel
 
 START = "README"
-# The parts of the book after its start page. Sphinx warns of a page that is in none of them.
+_PROJECTS = sorted(ROOT.glob("projects/*/README.md"))
+# The parts of the book after its start page. Another Markdown file is a page of the book if one of these links to it.
 PARTS = {
-    "Lessons": [f"notebooks/{Path(each.file).stem}" for each in LESSONS.values()],
+    "Lessons": [
+        *(f"notebooks/{Path(each.file).stem}" for each in LESSONS.values()),
+        *(each.relative_to(ROOT).with_suffix("").as_posix() for each in _PROJECTS),
+    ],
     "To look things up": ["docs/cheat-sheet", "docs/glossary", "docs/do-you-need-both", "docs/faq", "data/README"],
     "For the instructor": ["WORKSHOP", "docs/assessment"],
     "For contributors": [
@@ -38,7 +42,7 @@ PARTS = {
         "SECURITY",
     ],
 }
-PAGES = ("*.md", "docs/*.md", "data/*.md", "tests/compose/*.md")
+IN_NO_PART = "---\norphan: true\n---\n\n"
 ASSETS = Path(__file__).parent / "assets"
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 NOTE = """\
@@ -95,17 +99,22 @@ def fetched(site: Path) -> list[str]:
 
 def _write_source(source: Path, notebooks: Mapping[str, Any], repository: str) -> None:
     """Write what Sphinx reads, laid out as the repository is, so that links hold."""
-    texts = {each.relative_to(ROOT): each.read_text(encoding="utf-8") for kind in PAGES for each in ROOT.glob(kind)}
-    start = Path(START).with_suffix(".md")
-    texts[start] = _start_page(texts[start], repository)
-    for name, notebook in notebooks.items():
-        texts[Path("notebooks") / name] = nbformat.writes(without_kernel(notebook))
-    for path, text in texts.items():
+    texts = {Path("notebooks") / name: nbformat.writes(without_kernel(each)) for name, each in notebooks.items()}
+    pages = [Path(START).with_suffix(".md"), *(Path(f"{name}.md") for part in PARTS.values() for name in part)]
+    texts |= {page: (ROOT / page).read_text(encoding="utf-8") for page in pages if (ROOT / page).exists()}
+    texts[pages[0]] = _start_page(texts[pages[0]], repository)
+    written: set[Path] = set()
+    while texts:
+        path, text = texts.popitem()
+        written.add(path)
         (source / path).parent.mkdir(parents=True, exist_ok=True)
-        (source / path).write_text(text, encoding="utf-8")
-    for linked in {each for path, text in texts.items() for each in _linked(path, text)} - texts.keys():
-        (source / linked).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / linked, source / linked)  # becomes a download
+        (source / path).write_text(_without_folders(path, text), encoding="utf-8")
+        for linked in set(_linked(path, text)) - written - texts.keys():
+            if linked.suffix == ".md":
+                texts[linked] = IN_NO_PART + (ROOT / linked).read_text(encoding="utf-8")
+            elif linked.suffix != ".ipynb":
+                (source / linked).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / linked, source / linked)  # becomes a download
     shutil.copytree(ASSETS, source / "_static")
     shutil.copy(PLOTLY_JS, source / "_static")
 
@@ -127,6 +136,13 @@ def _linked(page: Path, text: str) -> Iterator[Path]:
         target = (ROOT / page.parent / link["target"].partition("#")[0]).resolve()
         if target.is_file() and target.is_relative_to(ROOT):
             yield target.relative_to(ROOT)
+
+
+def _without_folders(page: Path, text: str) -> str:
+    """Return the text with only the words of links to folders, which a site does not show."""
+    return LINK.sub(
+        lambda link: link[0][1:].partition("]")[0] if (ROOT / page.parent / link["target"]).is_dir() else link[0], text
+    )
 
 
 def _configuration(source: Path, repository: str) -> dict[str, Any]:
