@@ -70,6 +70,7 @@ def opened(browser: Any, file: Path, *, scheme: str = "light", width: int = 1300
     """A page of the book as a file, without a server. It may ask for nothing but files, and has no errors."""
     problems: list[str] = []
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.set_default_timeout(60_000)
     page.on("request", lambda request: request.url.startswith(("file:", "data:")) or problems.append(request.url))
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.goto(file.as_uri())
