@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from typing import Any
 
 import nbformat
 
+from helpers.checks.questions import LETTERS, as_text
 from helpers.figures.style import FOR_SCREEN_READERS
 
 PLOTLY = "application/vnd.plotly.v1+json"
@@ -35,7 +37,7 @@ def _without_kernel(output: Any, widgets: dict[str, Any]) -> bool:
         output.data = nbformat.from_dict({"text/html": figure(data[PLOTLY])})
     elif WIDGET in data:
         state = _state(data[WIDGET]["model_id"], widgets)
-        if state["_model_name"] == "AnyModel" and "_state" not in state:
+        if state["_model_name"] == "AnyModel" and not {"_state", "questions"} & state.keys():
             del data[WIDGET]  # a prediction: its repr names the options
         else:
             output.data = nbformat.from_dict({"text/html": widget(state, widgets)})
@@ -59,6 +61,8 @@ def widget(state: dict[str, Any], widgets: dict[str, Any]) -> str:
     """Return a widget in its last state as HTML; "" if it shows nothing without a kernel."""
     if "_state" in state:  # a live figure
         return figure(json.loads(_state(state["_state"], widgets)["figure"]))
+    if "questions" in state:  # a wrap-up
+        return "".join(map(_asked, state["questions"]))
     match state["_model_name"]:
         case "HBoxModel" | "VBoxModel" as kind:
             return _box(kind, state["children"], widgets)
@@ -70,6 +74,15 @@ def widget(state: dict[str, Any], widgets: dict[str, Any]) -> str:
     value = options[state["index"]] if options and state.get("index") is not None else state.get("value", "")
     parts = [str(each) for each in (state.get("description"), value) if each not in {None, ""}]
     return f'<span class="widget">{html.escape(" ".join(parts))}</span>' if parts else ""
+
+
+def _asked(question: dict[str, Any]) -> str:
+    """Return a question of a wrap-up; which option is right, and why, unfolds."""
+    right, letters = question["right"], [each for each in LETTERS if each in question]
+    reasons = "\n".join(f"{'✓' if each == right else '✗'} {each}: {question[each][1]}" for each in letters)
+    text, why = (html.escape(each).replace("\n", "<br>") for each in (as_text(question), reasons))
+    shown = f"<p>{text}</p><details><summary>Which is right, and why</summary><p>{why}</p></details>"
+    return re.sub("`([^`]+)`", r"<code>\1</code>", shown)
 
 
 def _box(kind: str, children: list[str], widgets: dict[str, Any]) -> str:
