@@ -37,6 +37,10 @@ TESTED = {
     "python3 -m venv .venv": _OFFLINE,
     "python3 --version": RUN,
     ".venv/bin/pip install --editable . --constraint constraints.txt": _OFFLINE,
+    ".venv/bin/pip install --no-deps quixstreams==3.28.1 rocksdict==0.3.29": "tried by hand; see the changelog",
+    ".venv/bin/pip install --constraint constraints.txt jsonlines jsonpath-ng orjson pydantic pydantic-settings": (
+        "as above"
+    ),
     ".venv/bin/pip install --editable .": _OFFLINE,
     ".venv/bin/pip install --upgrade pip": "not run: it would change the environment in which the tests run",
     ".venv/bin/pip install --editable . --group dev": "not run: a second environment of 1 GB for one option of pip",
@@ -46,6 +50,7 @@ TESTED = {
     "conda env create --file environment.yml": _CONDA,
     "conda activate mqtt-and-kafka": _CONDA,
     "pip install --no-deps --editable .": _CONDA,
+    "pip install --no-deps quixstreams==3.28.1 rocksdict==0.3.29": _CONDA,
     # The lab, day to day
     "lab": "tests/integration/lab/test_lifecycle.py",
     "lab up": RUN,
@@ -78,18 +83,24 @@ TESTED = {
     'uv run --with pip pip download --dest "$STICK/wheels" --requirement constraints.txt hatchling==1.33.0 editables': (
         _OFFLINE
     ),
+    'uv run --with pip pip download --dest "$STICK/wheels" --no-deps quixstreams==3.28.1': _OFFLINE,
     'lab prefetch --to "$STICK/programs"': _OFFLINE,
-    "uv pip compile --quiet --python-platform aarch64-apple-darwin --python-version 3.12 --output-file "
+    "uv pip compile --quiet --group streams --python-platform aarch64-apple-darwin --python-version 3.12 --output-file "
     '"$STICK/macos.txt" pyproject.toml': _OFFLINE,
     'uv run --with pip pip download --dest "$STICK/wheels" --only-binary :all: --no-deps --platform macosx_14_0_arm64 '
     '--python-version 3.12 --requirement "$STICK/macos.txt"': _OFFLINE,
-    "uv pip compile --quiet --python-platform x86_64-manylinux_2_28 --python-version 3.12 --output-file "
-    '"$STICK/linux.txt" pyproject.toml': _OFFLINE,
+    "uv pip compile --quiet --group streams --python-platform x86_64-manylinux_2_28 --python-version 3.12 "
+    '--output-file "$STICK/linux.txt" pyproject.toml': _OFFLINE,
     'uv run --with pip pip download --dest "$STICK/wheels" --only-binary :all: --no-deps --platform '
     "manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --python-version 3.12 "
     '--requirement "$STICK/linux.txt"': _OFFLINE,
     'cp -R "$STICK/lessons" lessons && cd lessons': _OFFLINE,
     '.venv/bin/pip install --no-index --find-links "$STICK/wheels" --editable .': _OFFLINE,
+    '.venv/bin/pip install --no-index --find-links "$STICK/wheels" --no-deps quixstreams==3.28.1 rocksdict==0.3.29': (
+        _OFFLINE
+    ),
+    '.venv/bin/pip install --no-index --find-links "$STICK/wheels" jsonlines jsonpath-ng orjson pydantic '
+    "pydantic-settings": _OFFLINE,
     'lab prefetch --from "$STICK/programs"': _OFFLINE,
     # One lab for the room
     "lab up --share": _SHARING,

