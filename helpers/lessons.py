@@ -90,6 +90,7 @@ LESSONS = {
         Lesson("Locks and keys", "12_locks_and_keys.ipynb", owns=("locks",), needs=()),
         Lesson("Break it", "13_break_it.ipynb", owns=("break",), needs=()),
         Lesson("Grow", "14_grow.ipynb", owns=("grow",), needs=()),
+        Lesson("A real project", "15_a_real_project.ipynb", owns=("operator",), needs=()),
     )
 }
 # Readers for whom a part is enough: their lessons in the order in which they are read, some with a part only.

@@ -35,7 +35,9 @@ def each_bank(*weekly: str) -> pytest.MarkDecorator:
     )
 
 
-@each_bank("break_it")  # its first exercise is three accidents, and here there are fifteen answers: five minutes
+# break_it: its first exercise is three accidents, and here there are fifteen answers: five minutes. a_real_project:
+# its third exercise starts a worker three times for each answer.
+@each_bank("break_it", "a_real_project")
 @pytest.mark.slow
 @pytest.mark.timeout(900, func_only=True)  # the wait for a cluster's lock does not count
 def test_each_answer_gets_what_it_deserves(lesson: Lesson, exercises: list[Exercise], lab_env: dict[str, str]) -> None:
