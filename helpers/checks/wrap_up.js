@@ -7,7 +7,7 @@ function write(element, text) { // `code` between backticks
 }
 
 function ask(model, question, place) {
-  const group = document.createElement("li");
+  const group = document.createElement("div"); // not the list's item, which has a role of its own
   group.setAttribute("role", "group");
   group.setAttribute("aria-label", question.asks.replaceAll("`", ""));
   const answer = document.createElement("p");
@@ -42,7 +42,7 @@ function render({ model, el }) {
     if (event.key === " " || event.key === "Enter") event.stopPropagation(); // JupyterLab would leave the button
   });
   const asked = model.get("questions").map((question, place) => ask(model, question, place));
-  list.append(...asked.map(each => each.group));
+  for (const each of asked) list.appendChild(document.createElement("li")).append(each.group);
   const show = () => asked.forEach(each => each.show());
   model.on("change:choices", show);
   show();
