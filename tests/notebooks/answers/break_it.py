@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.notebooks.bank import Exercise, Wrong
 
-_TOOLS = ["brokers", "bridge", "fleet", "analyst", "run", "flow", "panel"]
-_RUNS = ["forecast", "line", "queue", "bridge-killed", "leader"]
+_TOOLS = ["brokers", "bridge", "fleet", "analyst", "run", "flow", "panel", "forecast"]
+_RUNS = ["line", "queue", "bridge-killed", "leader"]
 _BEGUN = 'note("break-receipts", "run", None)'
 _SICK = "sick()\n"
 _LOST, _RECORDS = 'last["acknowledged"] - last["rows"]', 'last["acknowledged"] - last["records"]'
@@ -36,7 +36,7 @@ EXERCISES = [
             Wrong("acks=0", "on its way to a dead leader", {'"all"': "0"}),
         ],
         right={
-            "QoS 2, acks as a number": {"qos=1": "qos=2", '"all"': "-1"},
+            "acks as a number": {'"all"': "-1"},
             "a session of a day": {"=3600": "=24 * 3600"},
         },
     ),
