@@ -91,7 +91,7 @@ def test_the_doctor_finds_a_healthy_lab(lab_env: dict[str, str], command: Comman
 
 def test_the_doctor_names_a_remedy(here: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert here.ns == ""
-    monkeypatch.setattr(doctor.importlib.metadata, "version", lambda _name: "0.0.1")
+    monkeypatch.setattr(doctor.metadata, "version", lambda _name: "0.0.1")
     monkeypatch.setattr("jupyter_core.paths.jupyter_path", lambda *_: [str(tmp_path)])
     found = {each.name: each for each in doctor.preflight().checks}
     assert not found["Packages"].passed
