@@ -46,6 +46,8 @@ RECORD = st.builds(
     value=BYTES,
     headers=st.lists(st.tuples(NAME, BYTES), max_size=4),
 )
+# Artemis doubles a backslash in a topic, and loses the message if it ends a level.
+RECORD = RECORD.filter(lambda record: b"\\" not in (record.key or b""))
 SEEN = [
     Record(headers=[("note", b"line one\nline two")]),
     Record(headers=[("traceparent", b"\xff\xfe\0\1")]),
