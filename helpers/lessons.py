@@ -97,7 +97,7 @@ LESSONS = {
 PATHS = {
     "embedded": ("an embedded developer", "00, 02, 03, 08, 12, 07 §1–4"),
     "analyst": ("a data analyst", "00, 01 skimmed, 04 §1–4, 05 §1–3, 09, 10"),
-    "backend": ("a backend engineer", "00, 03 §3–6, 04, 05, 07, 11, 13"),
+    "backend": ("a backend engineer", "00, 03 §3–6, 04, 05, 07, 11, 13, 15"),
     "architect": ("an architect with one morning", "00, 06, 07 §1–4, 14"),
 }
 # The first level of the one kind of MQTT topic outside every namespace, which is the lab's: the room's board.

@@ -14,7 +14,7 @@ from queue import Empty, Queue
 from typing import Any, Protocol, Self
 
 import paho.mqtt.client as mqtt
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
 from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistryError
 
@@ -226,17 +226,14 @@ def topic_settings(here: Services, topic: str) -> dict[str, str]:
 
 
 def committed(here: Services, group: str) -> dict[tuple[str, int], int]:
-    """(Topic in full, partition) → the offset that the group committed; empty if it committed nothing."""
-    with _kafka(here) as conf:
-        admin = AdminClient(conf)
-        request = [ConsumerGroupTopicPartitions(f"{here.ns}{group}")]
-        [future] = admin.list_consumer_group_offsets(request, request_timeout=TIMEOUT).values()
-        try:
-            places = future.result(TIMEOUT).topic_partitions or []
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
-                raise
-            places = []
+    """(Topic in full, partition) → the offset that the group committed; empty if it committed nothing.
+
+    A consumer asks that does not join: librdkafka's admin client crashes if the group's coordinator dies meanwhile.
+    """
+    with _kafka(here) as conf, Consumer(conf | {"group.id": f"{here.ns}{group}"}) as asking:
+        listed = asking.list_topics(timeout=TIMEOUT).topics
+        everything = [TopicPartition(name, each) for name, topic in listed.items() for each in topic.partitions]
+        places = asking.committed(everything, timeout=TIMEOUT)
     return {(each.topic, each.partition): each.offset for each in places if each.offset >= 0}
 
 
