@@ -52,7 +52,8 @@ def _unusable(service: str, address: object, reason: object) -> LessonError:
     """Make the error that a check raises when a broker does not serve it."""
     return LessonError(
         f"This lesson's checks could not use {service} at {address}: {reason}.",
-        remedy="`lab status` in a terminal shows whether it is running; `lab up` starts it. Then run this cell again.",
+        remedy="`lab status` in a terminal shows whether it is running; `lab up` starts it. "
+        "A broker that the lesson itself started, its first cell starts again. Then run this cell again.",
     )
 
 
