@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+from helpers.checks.answers import latest
 from helpers.checks.recorder import Recorder
 from helpers.checks.result import Result, done, not_yet
 
@@ -21,7 +22,7 @@ _DOUBLES = {
 
 def exercise_1(recorder: Recorder) -> Result:
     """Each episode of heat has one alarm, with the time of the reading that began it."""
-    run = _latest(recorder, "heat")
+    run = latest(recorder, _RECEIPTS).get("heat")
     if run is None:
         return not_yet("No rule was run.", "try_heat(heat) runs yours.")
     log = _Log(recorder.kafka_records(f"{run['ns']}operator-readings"))
@@ -84,7 +85,7 @@ class _Log:
 
 def exercise_2(recorder: Recorder) -> Result:  # noqa: PLR0911 - one answer for each mistake
     """The smallest grace, in whole minutes, with which no late reading is lost."""
-    run = _latest(recorder, "grace")
+    run = latest(recorder, _RECEIPTS).get("grace")
     if run is None:
         return not_yet("No grace was tried.", "try_grace(minutes) runs the engine with one.")
     minutes, needed = run["minutes"], 0.0
@@ -111,7 +112,8 @@ def exercise_2(recorder: Recorder) -> Result:  # noqa: PLR0911 - one answer for 
 
 def exercise_3(recorder: Recorder) -> Result:  # noqa: PLR0911 - one answer for each mistake
     """One setting was changed, the guilty one, and each theft has one call in spite of two kills."""
-    sick, treated = _latest(recorder, "sick"), _latest(recorder, "treated")
+    written = latest(recorder, _RECEIPTS)
+    sick, treated = written.get("sick"), written.get("treated")
     if sick is None or treated is None:
         return not_yet("No treatment is written down.", "treat(settings | {...}) runs the worker with yours.")
     changed = {name for name, value in (sick | treated["settings"]).items() if sick.get(name) != value}
@@ -133,9 +135,3 @@ def exercise_3(recorder: Recorder) -> Result:  # noqa: PLR0911 - one answer for 
     if len(treated["calls"]) > len(set(treated["calls"])):
         return not_yet(f"{guilty}={treated['settings'][guilty]!r}: {calls}.", "The right setting, with another value.")
     return done(f"It was {guilty}={sick[guilty]!r}. Now two kills, and {calls}.")
-
-
-def _latest(recorder: Recorder, exercise: str) -> Any:  # noqa: ANN401 - what a lesson wrote as JSON
-    """What an exercise's latest run wrote down, or None."""
-    records = [each for each in recorder.kafka_records(_RECEIPTS) if each.key() == exercise.encode()]
-    return json.loads(records[-1].value()) if records else None

@@ -36,6 +36,18 @@ def answers(recorder: Recorder, topic: str, field: str) -> list[dict[str, Any]] 
     return found or not_yet(f"There is no record in {topic}.", "Produce one for each row of your answer, and flush.")
 
 
+def latest(recorder: Recorder, topic: str) -> dict[str, Any]:
+    """The latest value of each key in a topic, read as JSON; text that is not JSON stays as it is."""
+    found: dict[str, Any] = {}
+    for record in recorder.kafka_records(topic):
+        text = (record.value() or b"null").decode(errors="replace")
+        try:
+            found[(record.key() or b"").decode(errors="replace")] = json.loads(text)
+        except ValueError:
+            found[(record.key() or b"").decode(errors="replace")] = text
+    return found
+
+
 def readings(recorder: Recorder, topic: str) -> list[tuple[datetime, dict[str, Any]]]:
     """The readings in a topic in the order of the log, each with the time it was measured."""
     records = [(moment(header(each, "time")), each) for each in recorder.kafka_records(topic)]

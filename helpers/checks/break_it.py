@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import Any
 
+from helpers.checks.answers import latest
 from helpers.checks.brokers import header
 from helpers.checks.recorder import Recorder
 from helpers.checks.result import Result, done, not_yet
@@ -17,7 +17,7 @@ _LONG_ENOUGH = 60  # seconds: none of the accidents takes so long
 
 def exercise_1(recorder: Recorder) -> Result:  # noqa: PLR0911 - one answer for each mistake
     """Settings with which no reading was lost in three accidents."""
-    receipt = _latest(recorder, _RECEIPTS).get("run")
+    receipt = latest(recorder, _RECEIPTS).get("run")
     if not receipt:
         return not_yet("No run was written down.", "survive(...) runs the pipeline with your settings.")
     settings, stored = receipt["settings"], Counter(_names(recorder, receipt["topic"]))
@@ -55,7 +55,7 @@ def exercise_1(recorder: Recorder) -> Result:  # noqa: PLR0911 - one answer for 
 
 def exercise_2(recorder: Recorder) -> Result:
     """The setting of the sick pipeline that loses readings is named."""
-    settings = _latest(recorder, _SICK).get("settings")
+    settings = latest(recorder, _SICK).get("settings")
     if settings is None:
         return not_yet("There is no sick pipeline.", "sick() makes one: run the exercise cell.")
     guilty = next(
@@ -63,7 +63,7 @@ def exercise_2(recorder: Recorder) -> Result:
         for name, bad in (("qos", 0), ("session_expiry", 0), ("acknowledge", "received"))
         if settings[name] == bad  # the first that is so: there is one
     )
-    finding = _latest(recorder, _FINDING).get("setting")
+    finding = latest(recorder, _FINDING).get("setting")
     if finding is None:
         return not_yet("No finding is written.", 'note("break-finding", "setting", NAME) writes it.')
     if finding == guilty:
@@ -81,7 +81,7 @@ def exercise_2(recorder: Recorder) -> Result:
 
 def exercise_3(recorder: Recorder) -> Result:
     """Each patient has a diagnosis: the accident, and the readings lost and repeated."""
-    truth, diagnoses = _latest(recorder, _DRAW).get("draw"), _latest(recorder, _DIAGNOSES)
+    truth, diagnoses = latest(recorder, _DRAW).get("draw"), latest(recorder, _DIAGNOSES)
     if truth is None:
         return not_yet("There are no patients.", "patients() draws them: run the exercise cell.")
     for number, (accident, lost, repeated) in truth.items():
@@ -119,18 +119,6 @@ def _incomplete(number: str, found: Any) -> Result | None:  # noqa: ANN401 - wha
     if found["accident"] not in _ACCIDENTS:
         return not_yet(f"{found['accident']!r} is not one of the accidents.", f"Choose from {', '.join(_ACCIDENTS)}.")
     return None
-
-
-def _latest(recorder: Recorder, topic: str) -> dict[str, Any]:
-    """The latest value of each key in a topic, read as JSON; text that is not JSON stays as it is."""
-    found: dict[str, Any] = {}
-    for record in recorder.kafka_records(topic):
-        text = (record.value() or b"null").decode(errors="replace")
-        try:
-            found[(record.key() or b"").decode(errors="replace")] = json.loads(text)
-        except ValueError:
-            found[(record.key() or b"").decode(errors="replace")] = text
-    return found
 
 
 def _names(recorder: Recorder, topic: str) -> list[tuple[str, str, int]]:
