@@ -1,4 +1,4 @@
-"""Someone who runs the cells of a lesson in any order, interrupts them, and notes what went wrong."""
+"""Someone who runs the cells of a lesson in any order, interrupts them, writes others, and notes what went wrong."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
+import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError
+from nbformat.v4 import new_code_cell
 
 from tests.notebooks import execution
 from tests.notebooks.anatomy import tags
@@ -26,13 +28,16 @@ INTERRUPTED = (
 
 
 class Learner:
-    """Someone who runs cells of a notebook in a kernel, and notes what went wrong: ``problems``."""
+    """Someone who runs cells of a notebook in a kernel, and notes what went wrong: ``problems``.
 
-    def __init__(self, notebook: Any, folder: Path) -> None:
+    ``options`` are nbclient's.
+    """
+
+    def __init__(self, notebook: Any, folder: Path, **options: Any) -> None:
         self.problems: list[str] = []
         self.cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
         self.notebook = notebook
-        self.client = NotebookClient(notebook, timeout=execution.CELL_SECONDS, allow_errors=True)
+        self.client = NotebookClient(notebook, timeout=execution.CELL_SECONDS, allow_errors=True, **options)
         self.client.resources = {"metadata": {"path": str(folder)}}
 
     def kernel(self, env: Mapping[str, str]) -> AbstractAsyncContextManager[Any]:
@@ -55,6 +60,17 @@ class Learner:
         if "check" in tags(cell) and occasion != "run again" and not execution.shown(cell).startswith("✅"):
             self.note(cell, occasion, [execution.shown(cell)])
         return time.monotonic() - began
+
+    def write(self, source: str) -> str:
+        """Write a cell and run it, in a kernel of ``client.setup_kernel``; return the text of the value it ends in.
+
+        It must end without an error, and write nothing to standard error.
+        """
+        cell = new_code_cell(source)
+        self.notebook.cells.append(cell)
+        self.client.execute_cell(cell, len(self.notebook.cells) - 1)
+        assert errors(cell) + execution.complaints(nbformat.from_dict({"cells": [cell]})) == []
+        return execution.shown(cell)
 
     async def interrupt(self, cell: Any, after: float) -> None:
         """Run a cell, and interrupt it after so many seconds. What an interrupt raises is fine, and nothing else."""

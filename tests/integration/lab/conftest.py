@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import nbformat.v4
 import pytest
-from nbclient import NotebookClient
+from nbformat.v4 import new_notebook
 
 from helpers import lab
-from tests.notebooks import execution
+from helpers.paths import NOTEBOOKS
+from tests.notebooks.learner import Learner
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -70,22 +70,9 @@ def command() -> Command:
     return run_lab
 
 
-class Kernel:
-    """A notebook whose cells are run one by one. When it ends it is killed, as by a laptop that is switched off."""
-
-    def __init__(self, client: NotebookClient) -> None:
-        self._client = client
-
-    def run(self, source: str) -> str:
-        cell = nbformat.v4.new_code_cell(source)
-        self._client.nb.cells.append(cell)
-        self._client.execute_cell(cell, len(self._client.nb.cells) - 1)
-        assert not [each for each in cell.outputs if each.output_type == "stream" and each.name == "stderr"]
-        return execution.shown(cell)
-
-
 @contextmanager
-def kernel(env: dict[str, str]) -> Iterator[Kernel]:
-    client = NotebookClient(nbformat.v4.new_notebook(), timeout=120, kernel_name="python3", shutdown_kernel="immediate")
-    with client.setup_kernel(env=env):
-        yield Kernel(client)
+def kernel(env: dict[str, str]) -> Iterator[Learner]:
+    """A notebook whose cells are written one by one. Its kernel is killed, as by a laptop that is switched off."""
+    learner = Learner(new_notebook(), NOTEBOOKS, shutdown_kernel="immediate")
+    with learner.client.setup_kernel(env=env):
+        yield learner

@@ -55,11 +55,11 @@ def test_no_check_waits_for_the_board_or_fails_without_it(
     follow.agree(tmp_path, "monday", "ana")
     with lab.scratch("mqtt") as broker:
         with kernel(env) as notebook:
-            notebook.run(FOLLOW.format(port=broker.mqtt.port, home=str(tmp_path)))
-            notebook.run('checks.exercise_1(not_yet("nothing came", "publish"))')
-            assert notebook.run('checks.exercise_1(done("it came"))') == "✅ it came"
-            notebook.run('from helpers.figures import Prediction\nprediction = Prediction("late", "yes", "no")')
-            notebook.run('prediction.choice = "b"')
+            notebook.write(FOLLOW.format(port=broker.mqtt.port, home=str(tmp_path)))
+            notebook.write('checks.exercise_1(not_yet("nothing came", "publish"))')
+            assert notebook.write('checks.exercise_1(done("it came"))') == "✅ it came"
+            notebook.write('from helpers.figures import Prediction\nprediction = Prediction("late", "yes", "no")')
+            notebook.write('prediction.choice = "b"')
 
             def shown() -> dict[str, Entry | None]:
                 return entries(broker, "monday")
@@ -74,7 +74,7 @@ def test_no_check_waits_for_the_board_or_fails_without_it(
             assert (exercise.state, exercise.tries) == ("done", 2)
 
             broker.kill()
-            assert notebook.run('checks.exercise_2(done("without a board"))') == "✅ without a board"
+            assert notebook.write('checks.exercise_2(done("without a board"))') == "✅ without a board"
             assert record.load(tmp_path)["start_here/exercise_2"].state == "done"
             broker.start()
             # paho waits up to two minutes between two attempts.

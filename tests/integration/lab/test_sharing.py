@@ -250,7 +250,7 @@ def test_a_learner_is_on_the_board_after_a_yes_and_until_leaving(room: Room) -> 
     quiet, shown = room.learner("carl"), room.learner("dora", "--board")
     for env in (quiet, shown):
         with kernel(env) as notebook:
-            notebook.run('from helpers import lab\n\nhere = lab.connect(lesson="start_here")')
+            notebook.write('from helpers import lab\n\nhere = lab.connect(lesson="start_here")')
             if env is shown:
                 wait_until(lambda: brokers.retained(room.here(room.env), f"{BOARD}/#"), "dora is on the board")
     found = brokers.retained(room.here(room.env), f"{BOARD}/#")
