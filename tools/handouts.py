@@ -50,7 +50,7 @@ def slides(notebook: Any) -> Iterator[str]:
                 if part.startswith("## ") and (core or part.startswith("## Recap")):
                     first, _, rest = part.partition("\n\n")
                     heading = first.lstrip("# ")
-                    yield _slide("h2", heading, _html(rest.partition("\n\n")[0] if core else rest))
+                    yield _slide("h2", heading, _html(rest.partition("\n\n")[0]))
         elif core and "predict" in tags(cell):
             asked = question(before)
             options = "" if "**a**" in asked else "".join(each.data.get("text/plain", "") for each in cell.outputs)
