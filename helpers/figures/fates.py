@@ -18,7 +18,8 @@ COLOURS = {
     "at the device": PALETTE[6],
     "lost": PALETTE[3],
 }
-_TICK = {"symbol": "line-ns-open", "size": 26, "line": {"width": 2}}
+# How long a tick is, in pixels, says the same as its colour: a lost one stands out.
+_LENGTHS = (22, 30, 16, 11, 7, 40)
 
 
 def fates(
@@ -27,7 +28,7 @@ def fates(
     """Draw each trial as a row of readings, ``(seconds after the start, fate)``, with its accident behind them."""
     rows = {title: list(readings) for title, readings in trials.items()}
     figure = DescribedFigure()
-    for fate, colour in COLOURS.items():
+    for (fate, colour), length in zip(COLOURS.items(), _LENGTHS, strict=True):
         mine = [(at, title) for title, readings in rows.items() for at, each in readings if each == fate]
         if mine:
             figure.add_scatter(
@@ -35,7 +36,7 @@ def fates(
                 y=[title for _, title in mine],
                 name=fate,
                 mode="markers",
-                marker=_TICK | {"color": colour},
+                marker={"symbol": "line-ns-open", "size": length, "line": {"width": 2}, "color": colour},
                 hovertemplate=f"{fate}, sent at %{{x:.2f}} s<extra></extra>",
             )
     for row, title in enumerate(rows):
