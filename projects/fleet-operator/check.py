@@ -29,14 +29,16 @@ def second_machine():
 
 
 def command_and_answer():
-    """Each alarm of a device that knows MQTT 5 has one answer."""
+    """Each alarm of a device that knows MQTT 5 has an answer, and the device itself gave it: it knows its boot."""
     alarms = [json.loads(each.value()) for each in read(settings.ALARMS)]
     wanted = Counter((each["generatorID"], each["time"]) for each in alarms if int(each["generatorID"][2:]) % 3)
-    answers = Counter((each.key().decode(), float(each.value())) for each in read(settings.ANSWERS))
+    boots = {(each.key(), dict(each.headers())["boot"]) for each in read(settings.READINGS)}
+    given = [each for each in read(settings.ANSWERS) if (each.key(), dict(each.headers() or []).get("boot")) in boots]
+    answers = Counter((each.key().decode(), float(each.value())) for each in given)
     if not wanted:
         return "There was no alarm yet. A thief comes by every few minutes."
     if missing := wanted - answers:
-        return f"{len(missing)} of {len(wanted)} alarms have no answer, such as {min(missing)}."
+        return f"{len(missing)} of {len(wanted)} alarms have no answer with the device's boot, such as {min(missing)}."
     if wrong := answers.keys() - wanted.keys():
         return f"{min(wrong)} is an answer to no alarm: the value is the alarm's time, from the correlation data."
     return None  # an answer may come twice: the command does, after a kill

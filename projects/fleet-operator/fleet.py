@@ -41,11 +41,11 @@ class Device:
         self.client.publish(topic, json.dumps(reading), qos=1, properties=properties)
 
     def obey(self, client, _data, message):
-        """Answer a command, as lesson 08's devices do: to the response topic, with the correlation data."""
+        """Answer a command with one's boot: to the response topic, with the correlation data."""
         if where := getattr(message.properties, "ResponseTopic", ""):
             properties = Properties(PacketTypes.PUBLISH)
             properties.CorrelationData = message.properties.CorrelationData
-            client.publish(where, b"done", qos=1, properties=properties)
+            client.publish(where, self.boot, qos=1, properties=properties)
 
 
 if __name__ == "__main__":

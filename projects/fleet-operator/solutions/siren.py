@@ -20,7 +20,8 @@ def on_message(client, _data, message):
             client.ack(message.mid, message.qos)
 
     key = message.topic.split("/")[-2]
-    producer.produce(settings.ANSWERS, message.properties.CorrelationData, key, on_delivery=stored)
+    beside = {"boot": message.payload}
+    producer.produce(settings.ANSWERS, message.properties.CorrelationData, key, headers=beside, on_delivery=stored)
 
 
 session = Properties(PacketTypes.CONNECT)
