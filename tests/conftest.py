@@ -75,7 +75,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def end_what_started_below(folder: Path) -> None:
     """Kill each process of a lab in ``folder``, and each scratch broker whose Python is gone."""
-    from helpers.lab.scratch.broker import sweep
+    from helpers.lab.runtime.processes import sweep
 
     sweep()
     for process in psutil.process_iter(["environ"]):

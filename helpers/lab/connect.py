@@ -11,6 +11,7 @@ from helpers.board.follow import follow
 from helpers.lab import lifecycle, reset
 from helpers.lab.errors import LabError
 from helpers.lab.progress import OnScreen, Reporter, html_table
+from helpers.lab.scratch import broker as scratch
 from helpers.lab.services.base import MaskedConfig
 from helpers.lab.services.influxdb import InfluxEndpoint
 from helpers.lab.services.mqtt import MqttEndpoint, client
@@ -47,8 +48,8 @@ class Here:
 
     def _rows(self) -> list[tuple[str, str, str]]:
         rows = [(each.service.title, each.endpoint.address, provided_by(each)) for each in self.status if each.endpoint]
-        absent = [each.service.title for each in self.status if not each.endpoint]
-        rows += [(title, "–", "not available; only lesson 10 uses it") for title in absent]
+        absent = [each.service for each in self.status if not each.endpoint]
+        rows += [(each.title, "–", "not available; only lesson 10 uses it") for each in absent]
         return rows + ([("Namespace", self.ns, "in front of every name")] if self.ns else [])
 
 
@@ -72,7 +73,12 @@ def connect(*, lesson: str | None = None, report: Reporter | None = None) -> Her
     kernel.explain_errors(lambda: None)  # until the lab runs, what is missing is on its way
     here = attach(settings, report=report or OnScreen(), only=chosen.needs if chosen else SERVICES)
     used = [each.service.name for each in here.status if each.ready]
-    kernel.explain_errors(lambda: _require(lifecycle.status(settings, only=used)))
+
+    def look() -> None:
+        scratch.require_running()
+        _require(lifecycle.status(settings, only=used))
+
+    kernel.explain_errors(look)
     if chosen is not None:
         running.end()
         reset.reset(here.status, reset.names(here.ns, chosen, alone=reset.exclusive(settings)))

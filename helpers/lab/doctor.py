@@ -98,8 +98,7 @@ def _services(settings: Settings, report: Reporter) -> Iterator[Check]:
         yield Check(name="Services", passed=False, seen=error.cause, remedy=error.remedy)
         return
     name = f"{found.ns}hello-doctor-{uuid.uuid4().hex[:8]}"
-    for each in found.status:
-        yield _smoke_test(each, name)
+    yield from (_smoke_test(each, name) for each in found.status)
 
 
 def _smoke_test(status: lifecycle.Status, name: str) -> Check:

@@ -16,7 +16,6 @@ from helpers.lab.progress import Reporter
 from helpers.lab.providers import composed, provider
 from helpers.lab.runtime import archive, launch, ports, processes
 from helpers.lab.runtime.program import Instance, Listener, Program
-from helpers.lab.scratch import broker
 from helpers.lab.services.base import Endpoint, Service
 from helpers.lab.services.table import PROGRAMS, SERVICES
 from helpers.lab.settings import Settings
@@ -95,7 +94,7 @@ def down(settings: Settings, *, wipe: bool = False) -> list[str]:
         for _, process in processes.started_in([settings.home / "archive"]):
             process.end(grace=5)
         ended = _end(SERVICES, lab, settings)
-        broker.sweep()
+        processes.sweep()
         lab.services.clear()
         lab.shared = None
         lab.save()
@@ -109,9 +108,8 @@ def status(settings: Settings, *, only: Iterable[str] = SERVICES) -> list[Status
     """Probe the services, side by side."""
     lab = state.State.load(settings.home)
     in_compose = _composed(lab, settings)
-    names = list(only)
-    with ThreadPoolExecutor(len(names) or 1) as pool:
-        return list(pool.map(lambda name: _look(SERVICES[name], lab, settings, in_compose), names))
+    with ThreadPoolExecutor(len(SERVICES)) as pool:
+        return list(pool.map(lambda name: _look(SERVICES[name], lab, settings, in_compose), only))
 
 
 def _look(service: Service[Any], lab: state.State, settings: Settings, in_compose: Mapping[str, int]) -> Status:

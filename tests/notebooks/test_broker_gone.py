@@ -18,21 +18,21 @@ from tests.notebooks import outages
 from tests.notebooks.anatomy import Lesson, lessons, with_solutions
 from tests.notebooks.learner import Learner
 
-WITH_BROKERS = [each for each in lessons() if table.find(each.number).needs]  # the others break brokers of their own
-
 
 @pytest.mark.slow
 @pytest.mark.weekly
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("lesson", WITH_BROKERS, ids=lambda each: each.path.stem)
+@pytest.mark.parametrize("lesson", lessons(), ids=lambda each: each.path.stem)
 def test_a_broker_that_is_gone_is_one_sentence_in_every_cell(lesson: Lesson, lab_env: dict[str, str]) -> None:
     learner = Learner(nbformat.from_dict(with_solutions(lesson.notebook)), NOTEBOOKS)
 
     async def live() -> None:
         async with learner.kernel(lab_env):
             seconds = {cell.id: await learner.run(cell, "first run") for cell in learner.cells}
-            for each in table.find(lesson.number).needs:
+            for each in (needs := table.find(lesson.number).needs):
                 await outages.live_without(each, learner, seconds, lab_env, every_cell=True)
+            if not needs:
+                await outages.live_without_own(learner, seconds, every_cell=True)
 
     asyncio.run(live())
     assert not learner.problems, "\n".join(learner.problems)

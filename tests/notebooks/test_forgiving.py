@@ -28,11 +28,12 @@ LONG_SECONDS = 2.0
 
 
 async def live_through(
-    notebook: Any, env: Mapping[str, str], folder: Path = NOTEBOOKS, *, brokers: tuple[str, ...] = ()
+    notebook: Any, env: Mapping[str, str], folder: Path = NOTEBOOKS, *, brokers: tuple[str, ...] | None = None
 ) -> list[str]:
     """Run each cell, interrupt it if it is long, and run it again; then the first cell and all exercises once more.
 
-    At last take each of the lab's ``brokers`` away for a while. Return what went wrong.
+    At last take each of the lab's ``brokers`` away for a while, or the lesson's own if it uses none of those. Return
+    what went wrong.
     """
     learner, seconds = Learner(nbformat.from_dict(notebook), folder), {}
     async with learner.kernel(env):
@@ -45,8 +46,10 @@ async def live_through(
         for cell in learner.cells:
             if {"exercise", "check"} & set(tags(cell)):
                 await learner.run(cell, "after the first cell")
-        for each in brokers:
+        for each in brokers or ():
             await outages.live_without(each, learner, seconds, env)
+        if brokers == ():
+            await outages.live_without_own(learner, seconds)
     return learner.problems
 
 

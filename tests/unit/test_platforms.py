@@ -15,7 +15,6 @@ import pytest
 from helpers import lab
 from helpers.lab.errors import LabError
 from helpers.lab.runtime import launch, processes
-from helpers.lab.scratch import broker
 from helpers.paths import ROOT
 
 MODULES = sorted((ROOT / "helpers").rglob("*.py"))
@@ -136,7 +135,7 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch.sys, "platform", "win32")
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)  # since Python 3.12 it asks Windows itself
     # Start times are counted otherwise there: each broker of another worker would seem to have lost its owner.
-    monkeypatch.setattr(broker, "sweep", lambda: None)
+    monkeypatch.setattr(processes, "sweep", lambda: None)
 
 
 @pytest.mark.usefixtures("windows")

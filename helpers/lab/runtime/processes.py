@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import deque
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import psutil
 
+# A file in the folder of a scratch broker: only a folder with it is ever deleted.
+SCRATCH = ".lab-scratch"
 _SLACK = 2.0
 # In the environment of what is started: it is recognised even if its starter died before it could note the pid.
 _MARK = "LAB_STARTED_IN"
@@ -95,7 +98,7 @@ class Process:
 def start(command: list[str], *, log: Path, folder: Path, owned: bool = False) -> Process:
     """Start ``command`` in ``folder``, away from this terminal's Ctrl-C, its output appended to ``log``.
 
-    ``owned``: it is this Python's alone, and :func:`orphans` finds it when this Python is gone.
+    ``owned``: it is this Python's alone, and :func:`sweep` ends it when this Python is gone.
     """
     windows = sys.platform == "win32"
     owner = {_OWNER: f"{os.getpid()} {start_time(os.getpid())}"} if owned else {}
@@ -122,12 +125,14 @@ def started_in(folders: Collection[Path]) -> Iterator[tuple[Path, Process]]:
     return ((folder, process) for folder, process, _ in _marked() if folder in folders)
 
 
-def orphans() -> Iterator[tuple[Path, Process]]:
-    """Find what was started as ``owned`` by a Python that is gone: a killed kernel closes nothing."""
+def sweep() -> None:
+    """End what was started as ``owned`` by a Python that is gone, and delete its data: a killed kernel ends nothing."""
     for folder, process, owner in _marked():
-        # Any program may set the variable, to anything.
+        # Any program may set the variables, to anything.
         if (match := _OWNED_BY.fullmatch(owner)) and not Process(int(match[1]), float(match[2])).alive():
-            yield folder, process
+            process.kill()
+            if (folder / SCRATCH).is_file():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _marked() -> Iterator[tuple[Path, Process, str]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from helpers.errors import ConfigurationError
-from helpers.lab.errors import LabError
+from helpers.lab.errors import BrokerEnded, LabError
 from helpers.lab.progress import OnScreen
 from helpers.lab.providers import provider as default_provider
 from helpers.lab.runtime import launch, ports, processes
@@ -27,8 +27,6 @@ from helpers.lab.services.registry import REGISTRY
 from helpers.lab.services.table import SERVICES
 from helpers.lab.settings import Settings
 
-# A file in the folder of a scratch broker: only a folder with it is ever deleted.
-MARK = ".lab-scratch"
 T = TypeVar("T")
 
 
@@ -78,11 +76,12 @@ class Scratch(Startable):
         """Start the broker, or start it again after :meth:`kill` or :meth:`stop`. Returns once it is ready."""
         if self.alive:
             return self
+        _meant_to_run.discard(self)  # until it is ready, its start says what goes wrong
         launch.prepare([self._program], self._settings, OnScreen())
         if self._instance is None:
-            sweep()
+            processes.sweep()
             folder = Path(tempfile.mkdtemp(prefix=f"scratch-{self.provider}-"))
-            (folder / MARK).touch()
+            (folder / processes.SCRATCH).touch()
             chosen = self.listen or tuple(ports.any_free() for _ in self._service.ports)
             self._instance = Instance(folder=folder, cache=self._settings.cache, ports=chosen, settings=self._options)
             atexit.register(self.close)
@@ -96,12 +95,13 @@ class Scratch(Startable):
         except BaseException:
             self.close()
             raise
+        _meant_to_run.add(self)
         return self
 
     def close(self) -> None:
         """End the broker and delete its data."""
         if self._process is not None:
-            self._process.kill()
+            self.kill()
         if self._instance is not None:
             shutil.rmtree(self._instance.folder, ignore_errors=True)
         self._process = self._instance = None
@@ -110,13 +110,14 @@ class Scratch(Startable):
     def kill(self) -> None:
         """SIGKILL: the broker ends at once, as in a power cut."""
         self._running.kill()
+        _meant_to_run.discard(self)
 
     def stop(self) -> None:
         """SIGTERM: the broker ends in good order, or at once if this is interrupted."""
         try:
             self._running.end(grace=30)
         finally:
-            self._running.kill()
+            self.kill()
 
     def freeze(self) -> None:
         """SIGSTOP: the broker hangs; its connections stay open and nothing answers."""
@@ -199,12 +200,14 @@ class Scratch(Startable):
         return found
 
 
-def sweep() -> None:
-    """End scratch brokers whose Python is gone, and delete their data."""
-    for folder, process in processes.orphans():
-        process.kill()
-        if (folder / MARK).is_file():  # the folder is what the process says, which may be any program
-            shutil.rmtree(folder, ignore_errors=True)
+_meant_to_run: set[Scratch] = set()
+
+
+def require_running() -> None:
+    """Raise ``BrokerEnded`` if one has ended that was neither killed nor stopped here."""
+    for each in tuple(_meant_to_run):
+        if not each.alive:
+            raise BrokerEnded(f"{each._program.title} at {each.address}", log=each.log)
 
 
 def scratch(service: str, *, provider: str | None = None, **settings: object) -> Scratch:
@@ -221,8 +224,7 @@ def scratch(service: str, *, provider: str | None = None, **settings: object) ->
     """
     lab, services = Settings.from_environment(), SERVICES | {CONNECT.name: CONNECT}
     if service not in services:
-        remedy = f"Use {', '.join(services)}."
-        raise ConfigurationError("lab.scratch", f"there is no service {service!r}", remedy=remedy)
+        raise ConfigurationError("lab.scratch", f"unknown service {service!r}", remedy=f"Use {', '.join(services)}.")
     programs = {program.name: program for program in services[service].programs}
     if provider is None:
         forced = {name: each for name, each in lab.providers.items() if each in {"native", "embedded"}}

@@ -51,8 +51,7 @@ class Secured(Startable):
         self._rights |= {each: ([f"fleet/{each}/#"], [f"fleet/{each}/#"]) for each in DEVICES}
         self._authority = trustme.CA(organization_name="MQTT and Kafka lessons")
         self._pems = {"ca.pem": self._authority.cert_pem.bytes().decode(), "server.pem": self._server_pem()}
-        ours = [ports.any_free() for _ in range(9)]
-        sasl, mtls, oauth, controller, behind, management, gate, mqtt, self._second = ours
+        sasl, mtls, oauth, controller, behind, admin, gate, mqtt, self._second = (ports.any_free() for _ in range(9))
 
         run = [sys.executable, "-m", "helpers.lab.services.gate"]
         login = {"user": "registry", "password": self._words["registry"]}
@@ -61,7 +60,7 @@ class Secured(Startable):
         proxy = adapted(proxy, lambda: {**self._pems, "gate.json": proxied})
         https = replace(REGISTRY, title="TLS proxy", local=self._https, probe=connect)
         self._gate = Scratch(https, proxy, settings, {}, listen=(gate,))
-        self._registry = Scratch(REGISTRY, REGISTRY.programs[0], settings, {}, listen=(behind, management))
+        self._registry = Scratch(REGISTRY, REGISTRY.programs[0], settings, {}, listen=(behind, admin))
 
         self._mtls, self._oauth = f"{LOOPBACK}:{mtls}", f"{LOOPBACK}:{oauth}"
         listeners = {"port": sasl, "mtls": mtls, "oauth": oauth, "controller": controller}

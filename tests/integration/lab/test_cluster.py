@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from helpers import lab
-from helpers.lab.scratch import broker
+from helpers.lab.runtime import processes
 from helpers.lab.scratch.cluster import Cluster
 from tests.waiting import PATIENCE, wait_until
 
@@ -138,5 +138,5 @@ def test_the_cluster_of_a_killed_kernel_is_ended(cluster: Cluster) -> None:
         pids = [int(each) for each in kernel.stdout.readline().split()]
         kernel.kill()
     assert len(pids) == 3
-    broker.sweep()
+    processes.sweep()
     wait_until(lambda: not any(map(psutil.pid_exists, pids)), "all of them are gone")

@@ -81,9 +81,8 @@ def test_a_download_that_breaks_off_leaves_nothing_and_may_be_repeated(repositor
 
 def test_a_file_that_is_not_the_tested_one_is_thrown_away(repository: Repository, tmp_path: Path) -> None:
     repository.body = BODY[:-1] + b"!"
-    with pytest.raises(ChecksumError, match="SHA-256") as caught:
+    with pytest.raises(ChecksumError, match=f"SHA-256 is .*, not {ONE.sha256[:12]}"):
         artifacts.fetch([ONE], tmp_path)
-    assert caught.value.expected == ONE.sha256
     assert files(tmp_path) == []
 
 

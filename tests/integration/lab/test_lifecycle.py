@@ -22,10 +22,11 @@ from confluent_kafka.cimpl import NewTopic
 
 from helpers import lab, lessons
 from helpers.lab import lifecycle, state
-from helpers.lab.errors import LabBusy, LabError, NotWritable, ServiceDied, ServiceNotReady
+from helpers.lab.errors import BrokerEnded, LabBusy, LabError, NotWritable, ServiceDied, ServiceNotReady
 from helpers.lab.lifecycle import Status
 from helpers.lab.runtime import launch, ports, processes
 from helpers.lab.runtime.program import Instance, on_path
+from helpers.lab.scratch.broker import require_running
 from helpers.lab.services.table import PROGRAMS, SERVICES
 from tests.waiting import wait_until
 
@@ -195,17 +196,30 @@ def test_an_unreadable_state_file_is_renamed_and_no_process_forgotten(own: lab.S
     assert started_here(own.home) == [second.pid]
 
 
+def test_a_scratch_broker_that_ended_by_itself_is_named_and_one_that_was_killed_here_is_not() -> None:
+    with lab.scratch("mqtt") as broker:
+        require_running()
+        psutil.Process(broker.pid).kill()
+        wait_until(lambda: not broker.alive, "the broker has ended")
+        with pytest.raises(BrokerEnded, match=f"at {re.escape(broker.address)}, which this lesson started, has ended"):
+            require_running()
+        broker.start()
+        require_running()
+        broker.kill()
+        require_running()
+
+
 def test_a_service_that_dies_at_its_start_shows_the_end_of_its_log() -> None:
     if not on_path("mosquitto"):
         pytest.skip("Mosquitto is not installed")
     broker = lab.scratch("mqtt", provider="mosquitto", no_such_setting="yes")
     with pytest.raises(ServiceDied, match="no_such_setting") as caught:
         broker.start()
-    assert caught.value.exit_code not in (0, None)
-    assert "The whole log is" in str(caught.value)
-    assert "no_such_setting" in caught.value.log.read_text(encoding="utf-8")
+    assert re.search(r"ended with exit code [1-9]\d* while", str(caught.value))
+    log = Path(re.findall(r"The whole log is (.+?)\. ", caught.value.remedy)[0])
+    assert "no_such_setting" in log.read_text(encoding="utf-8")
     broker.close()
-    assert not caught.value.log.parent.exists()
+    assert not log.parent.exists()
 
 
 def test_a_service_that_never_answers_is_an_error(tmp_path: Path) -> None:

@@ -95,10 +95,9 @@ def test_a_copy_is_verified_and_arrives_whole(tmp_path: Path) -> None:
 def test_a_damaged_copy_never_enters_the_cache(tmp_path: Path) -> None:
     each = artifact(b"whole thing")
     put(each, tmp_path / "stick", b"WHOLE thing")
-    with pytest.raises(ChecksumError) as caught:
+    found = hashlib.sha256(b"WHOLE thing").hexdigest()
+    with pytest.raises(ChecksumError, match=f"is {found[:12]}…, not {each.sha256[:12]}"):
         copy([each], tmp_path / "stick", tmp_path / "cache")
-    assert caught.value.expected == each.sha256
-    assert caught.value.found == hashlib.sha256(b"WHOLE thing").hexdigest()
     assert missing([each], tmp_path / "cache") == [each]
     assert only_artifacts(tmp_path / "cache")
 
@@ -122,7 +121,7 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file in its place")
     with pytest.raises(NotWritable, match="LAB_CACHE") as caught:
         copy([each], tmp_path / "stick", tmp_path / "cache")
-    assert caught.value.folder == tmp_path / "cache"
+    assert str(tmp_path / "cache") in caught.value.cause
 
 
 def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

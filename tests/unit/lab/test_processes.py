@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from helpers.lab.runtime import processes
 from helpers.lab.runtime.processes import Process, start, started_in, tail
-from helpers.lab.scratch import broker
 from tests.waiting import wait_until
 
 SLEEP = [sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)"]
@@ -146,13 +146,13 @@ def stranger(user: int | None = None, **marks: str) -> Iterator[subprocess.Popen
         process.kill()
 
 
-@pytest.mark.parametrize("file", [broker.MARK, "thesis.txt"])
+@pytest.mark.parametrize("file", [processes.SCRATCH, "thesis.txt"])
 def test_what_a_dead_owner_left_ends_and_only_the_folder_of_a_scratch_broker_with_it(file: str, tmp_path: Path) -> None:
     (folder := tmp_path / "scratch-mosquitto-x").mkdir()
     (folder / file).touch()
     # That start was another process's.
     with stranger(LAB_STARTED_IN=str(folder), LAB_OWNER=f"{os.getpid()} 1.0") as orphan:
-        broker.sweep()
+        processes.sweep()
         orphan.wait(timeout=20)
     deadline = time.monotonic() + 20  # another test's sweep may have come first, and still delete the folder
     while folder.exists() and file != "thesis.txt" and time.monotonic() < deadline:
@@ -163,7 +163,7 @@ def test_what_a_dead_owner_left_ends_and_only_the_folder_of_a_scratch_broker_wit
 @pytest.mark.parametrize("owner", ["", "x", "1", "1 2 3", "1 nan", "1.0 1.0", f"{'9' * 40} 1.0", "-1 1.0", "1 1e400"])
 def test_marks_that_somebody_else_set_harm_nothing(owner: str, tmp_path: Path) -> None:
     with stranger(LAB_STARTED_IN=str(tmp_path / "gone"), LAB_OWNER=owner) as process:
-        broker.sweep()
+        processes.sweep()
         assert not list(started_in([tmp_path]))
         assert process.poll() is None
 
@@ -171,9 +171,9 @@ def test_marks_that_somebody_else_set_harm_nothing(owner: str, tmp_path: Path) -
 @pytest.mark.skipif(sys.platform == "win32" or os.getuid() != 0, reason="by design: only root may be somebody else")
 def test_the_processes_of_other_users_are_not_ours(tmp_path: Path) -> None:
     (folder := tmp_path / "scratch-mosquitto-x").mkdir()
-    (folder / broker.MARK).touch()
+    (folder / processes.SCRATCH).touch()
     with stranger(65534, LAB_STARTED_IN=str(folder), LAB_OWNER=f"{os.getpid()} 1.0") as process:
-        broker.sweep()
+        processes.sweep()
         assert not list(started_in([folder]))
         assert process.poll() is None
     assert folder.exists()
