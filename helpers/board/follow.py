@@ -53,15 +53,16 @@ def follow(home: Path, lesson: str, *, broker: Any, make: Callable[[Any], Any]) 
         with suppress(LessonError):  # no check fails because of a full disk
             say(what, note(home, f"{lesson}/{what}", state))
 
+    def vote(change: Any) -> None:  # noqa: ANN401  a Prediction's; at once, so that a room sees it before the answer
+        say(f"prediction {change.owner.name}", Entry.now(change.new))
+
     def after(run: Any) -> None:  # noqa: ANN401  IPython's ExecutionResult
-        found = _CHECK.search(run.info.raw_cell or "")
-        if found and isinstance(run.result, Result):
+        if (found := _CHECK.search(run.info.raw_cell or "")) and isinstance(run.result, Result):
             noted(found[1], "done" if run.result.passed else "not yet")
         # Not imported here, which takes a second: a lesson that asks for predictions has done so.
         figures = sys.modules.get("helpers.figures.prediction")
-        for name, each in figures.Prediction.asked.items() if figures else ():
-            if each:
-                say(f"prediction {name}", Entry.now(each.choice))
+        for each in figures.Prediction.asked.values() if figures else ():
+            each.observe(vote, "choice")  # once, however many cells run
 
     shell.events.register("post_run_cell", after)
     running.beside("progress", lambda: shell.events.unregister("post_run_cell", after))
@@ -79,7 +80,7 @@ def _on_board(home: Path, lesson: str, broker: Any, make: Callable[[Any], Any]) 
     room, name, ballot = agreed(home)
     client, here = make(broker), f"{BOARD}/{room}/{name}/{lesson}/here"
     wide = widgets.Layout(width="max-content")
-    buttons = widgets.RadioButtons(description="Board", options=_STATES, orientation="horizontal", layout=wide)
+    buttons = widgets.RadioButtons(description="On the board", options=_STATES, orientation="horizontal", layout=wide)
 
     def say(what: str, entry: Entry) -> None:
         who = ballot if what.startswith("prediction ") else name

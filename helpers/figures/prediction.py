@@ -26,7 +26,7 @@ class Prediction(anywidget.AnyWidget):
     def __init__(self, name: str, *options: str) -> None:
         chosen = self.asked[name].choice if name in self.asked else ""
         super().__init__(options=dict(zip(ascii_lowercase, options, strict=False)), choice=chosen)
-        self.asked[name] = self
+        self.name, self.asked[name] = name, self
 
     def __bool__(self) -> bool:
         return bool(self.choice)

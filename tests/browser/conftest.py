@@ -12,7 +12,7 @@ import time
 import urllib.request
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from helpers.paths import ROOT
+from tests.browser.lab_page import notebook_of
+from tests.notebooks.anatomy import Lesson
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: uv run --group browser")
 
@@ -160,3 +162,10 @@ def visit(browser: Any, jupyter: Jupyter) -> Iterator[Visit]:
     yield visit
     context.close()
     jupyter.end_kernels()
+
+
+@pytest.fixture
+def notebook(request: pytest.FixtureRequest, artifacts: Path, unique: Callable[[str], str]) -> Iterator[Lesson]:
+    """A notebook with the code cells of the test's module: ``SOURCES``, by id."""
+    with notebook_of(artifacts / f"{unique('cells')}.ipynb", request.module.SOURCES) as lesson:
+        yield lesson

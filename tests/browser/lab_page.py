@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat.v4
 
-from tests.browser.conftest import Jupyter, Visit
 from tests.notebooks.anatomy import KERNELSPEC, Lesson, tags
+
+if TYPE_CHECKING:  # it imports this module
+    from tests.browser.conftest import Jupyter, Visit
 
 OPEN_WITHIN = 60
 RUN_WITHIN = 240  # a lesson may take 90 s, and a busy machine twice as long
@@ -44,6 +46,16 @@ def notebook_of(path: Path, sources: Mapping[str, str]) -> Iterator[Lesson]:
     path.write_text(nbformat.v4.writes(notebook), encoding="utf-8")
     yield Lesson.read(path)
     path.unlink()
+
+
+def turn(page: Any, theme: str) -> None:
+    """Choose JupyterLab's theme, ``Light`` or ``Dark``; it is remembered from one visit to the next."""
+    page.get_by_role("menuitem", name="Settings", exact=True).click()
+    page.get_by_text("Theme", exact=True).hover()
+    page.get_by_text(f"JupyterLab {theme}", exact=True).click()
+    light = "true" if theme == "Light" else "false"
+    page.locator(f'body[data-jp-theme-light="{light}"]').wait_for(state="attached", timeout=60_000)
+    page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=60_000)
 
 
 class LessonPage:

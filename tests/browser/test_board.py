@@ -1,4 +1,4 @@
-"""The room's board in a browser: who needs help comes first, and a projector shows no count of fewer than five."""
+"""The room's board in a browser: a learner's buttons, who needs help first, no count of fewer than five people."""
 
 from __future__ import annotations
 
@@ -11,8 +11,29 @@ from typing import Any
 import pytest
 
 from helpers.board.page import server
-from helpers.board.record import Entry
-from tests.browser.audit import violations
+from helpers.board.record import Entry, entry as read
+from helpers.checks import brokers
+from helpers.lessons import BOARD
+from tests.browser.audit import in_both_themes, violations
+from tests.browser.conftest import Jupyter, Visit
+from tests.browser.lab_page import LessonPage
+from tests.notebooks.anatomy import Lesson
+from tests.waiting import wait_until
+
+# What `lab join --board` and a lesson's first cell do, and a prediction.
+FIRST = """
+from pathlib import Path
+from tempfile import mkdtemp
+
+from helpers import lab
+from helpers.board.follow import agree, follow
+from helpers.lab.services import mqtt
+
+home = Path(mkdtemp())
+agree(home, "browser", "ana")
+follow(home, "start_here", broker=lab.connect().mqtt, make=mqtt.client)
+"""
+SOURCES = {"first": FIRST, "predict": 'from helpers.figures import Prediction\n\nPrediction("vote", "yes", "no")'}
 
 NOW = time.time()
 PEOPLE = ("ana", "ben", "chloe", "dev", "<b>eve", "finn")
@@ -137,3 +158,25 @@ def test_a_board_that_has_ended_says_so(browser: Any) -> None:
         thread.join()
     page.get_by_text("This page no longer changes").wait_for()
     page.close()
+
+
+def test_a_learner_asks_for_a_hand_and_votes_before_another_cell_runs(
+    visit: Visit, jupyter: Jupyter, notebook: Lesson, here: Any, artifacts: Path
+) -> None:
+    def shown(topic: str) -> list[str]:
+        found = map(read, brokers.retained(here, f"{BOARD}/browser/{topic}").values())
+        return [each.state for each in found if each]
+
+    page = LessonPage(visit, jupyter, notebook)
+    page.run_all()
+    buttons = page.cell("first").locator(".jp-OutputArea")
+    buttons.get_by_role("radio", name="At work", checked=True).focus()
+    wait_until(lambda: shown("ana/start_here/here") == ["here"], "the learner is on the board")
+    visit.page.keyboard.press("ArrowRight")
+    wait_until(lambda: shown("ana/start_here/here") == ["hand"], "the board asks for a hand")
+    page.cell("predict").get_by_role("radio", name="b: no").click()
+    wait_until(lambda: shown("+/start_here/prediction vote") == ["b"], "the vote is on the board")
+    page.reload()
+    buttons.get_by_role("radio", name="I need a hand", checked=True).wait_for()
+    assert in_both_themes(visit.page, buttons, artifacts / "board-buttons") == []
+    assert page.errors() == []

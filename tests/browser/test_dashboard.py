@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from helpers.fleet import Fault, Fleet
 from tests.browser.audit import violations
 from tests.browser.conftest import Jupyter, Visit
-from tests.browser.lab_page import PLOT, LessonPage, notebook_of
+from tests.browser.lab_page import PLOT, LessonPage, notebook_of, turn
 from tests.browser.test_lessons import by_number
 from tests.notebooks.anatomy import Lesson
 
@@ -103,16 +103,6 @@ class DashboardCell:
 
     def stopped(self) -> None:
         self.cell.get_by_text("stopped; run the cell again").wait_for(timeout=20_000)
-
-
-def turn(page: Any, theme: str) -> None:
-    """Choose JupyterLab's theme, ``Light`` or ``Dark``; it is remembered from one visit to the next."""
-    page.get_by_role("menuitem", name="Settings", exact=True).click()
-    page.get_by_text("Theme", exact=True).hover()
-    page.get_by_text(f"JupyterLab {theme}", exact=True).click()
-    light = "true" if theme == "Light" else "false"
-    page.locator(f'body[data-jp-theme-light="{light}"]').wait_for(state="attached", timeout=60_000)
-    page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=60_000)
 
 
 def test_the_dashboard_follows_the_fleet_and_stops_by_itself_and_when_told(

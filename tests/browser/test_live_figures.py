@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.browser.conftest import Jupyter, Visit
-from tests.browser.lab_page import PLOT, LessonPage, notebook_of
+from tests.browser.lab_page import PLOT, LessonPage
 from tests.notebooks.anatomy import Lesson
 
 pytestmark = pytest.mark.timeout(300)
@@ -50,6 +49,8 @@ def update():
 await live.run(update, seconds=6, every=0.1)
 """
 
+SOURCES = {"chart": CHART.format(ticks=TICKS), "dashboard": DASHBOARD}  # they need no broker
+
 # The points that the browser has drawn, by name of the line.
 POINTS = "plot => JSON.stringify(Object.fromEntries((plot._fullData || []).map(each => [each.name, [...each.y]])))"
 MARKS = 'plot => (plot._fullData || []).filter(each => each.type === "bar").flatMap(each => [...each.y]).length'
@@ -63,14 +64,6 @@ HOLD_MODULES = """
 """
 
 FINAL = {name: [2 * tick for tick in range(TICKS)] for name in ("a", "b")}
-
-
-@pytest.fixture
-def notebook(artifacts: Path, unique: Callable[[str], str]) -> Iterator[Lesson]:
-    """A notebook with a live chart and a dashboard, which needs no broker."""
-    sources = {"chart": CHART.format(ticks=TICKS), "dashboard": DASHBOARD}
-    with notebook_of(artifacts / f"{unique('live')}.ipynb", sources) as lesson:
-        yield lesson
 
 
 def shows(page: LessonPage, cell: str, script: str, wanted: object, *, within: float = 60) -> None:

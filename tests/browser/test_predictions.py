@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.browser.audit import in_both_themes
 from tests.browser.conftest import Jupyter, Visit
-from tests.browser.lab_page import LessonPage, notebook_of
-from tests.browser.test_dashboard import turn
+from tests.browser.lab_page import LessonPage
 from tests.notebooks.anatomy import Lesson
 
 pytestmark = pytest.mark.timeout(300)
@@ -20,14 +19,7 @@ from helpers.figures import Prediction
 prediction = Prediction("browser", "both readers", "only the reader of Kafka", "neither")
 prediction
 """
-
-
-@pytest.fixture
-def notebook(artifacts: Path, unique: Callable[[str], str]) -> Iterator[Lesson]:
-    """A notebook that asks for a prediction, which needs no broker."""
-    sources = {"predict": PREDICT, "reveal": 'print("chosen:", prediction or "none yet")'}
-    with notebook_of(artifacts / f"{unique('prediction')}.ipynb", sources) as lesson:
-        yield lesson
+SOURCES = {"predict": PREDICT, "reveal": 'print("chosen:", prediction or "none yet")'}
 
 
 def test_a_prediction_is_chosen_by_keyboard_and_outlives_the_page(
@@ -49,7 +41,5 @@ def test_a_prediction_is_chosen_by_keyboard_and_outlives_the_page(
     page.run_all()
     page.cell("reveal").get_by_text("chosen: b (only the reader of Kafka)").wait_for()
     chosen.wait_for()
-    for theme in ("Dark", "Light"):
-        turn(visit.page, theme)
-        visit.page.screenshot(path=str(artifacts / f"prediction-{theme}.png"))
+    assert in_both_themes(visit.page, page.cell("predict").locator(".jp-OutputArea"), artifacts / "prediction") == []
     assert page.errors() == []

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.browser.audit import in_both_themes
 from tests.browser.conftest import Jupyter, Visit
-from tests.browser.lab_page import LessonPage, notebook_of
-from tests.browser.test_dashboard import turn
+from tests.browser.lab_page import LessonPage
 from tests.notebooks.anatomy import Lesson
 
 pytestmark = pytest.mark.timeout(300)
 
+# The questions of lesson 02, which need no broker.
 SOURCES = {"questions": 'from helpers.checks.wrap_up import WrapUp\n\nWrapUp("publish_with_mqtt")'}
-
-
-@pytest.fixture
-def notebook(artifacts: Path, unique: Callable[[str], str]) -> Iterator[Lesson]:
-    """A notebook with the questions of lesson 02, which needs no broker."""
-    with notebook_of(artifacts / f"{unique('wrap-up')}.ipynb", SOURCES) as lesson:
-        yield lesson
 
 
 def test_questions_are_answered_by_keyboard_and_outlive_the_page(
@@ -52,7 +45,5 @@ def test_questions_are_answered_by_keyboard_and_outlive_the_page(
     assert groups.nth(2).get_by_role("status").text_content() == ""
     page.run_all()
     right.wait_for()
-    for theme in ("Dark", "Light"):
-        turn(visit.page, theme)
-        visit.page.screenshot(path=str(artifacts / f"wrap-up-{theme}.png"))
+    assert in_both_themes(visit.page, page.cell("questions").locator(".jp-OutputArea"), artifacts / "wrap-up") == []
     assert page.errors() == []
