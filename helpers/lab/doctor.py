@@ -57,7 +57,7 @@ class Report:
         return "\n".join(f"{mark} {name:<18} {seen}" for mark, name, seen in self._rows(f"\n{'':<22}→ "))
 
     def _repr_html_(self) -> str:
-        return html_table(("", "what", "seen"), self._rows(" → "))
+        return html_table(("passed", "what", "seen"), self._rows(" → "))
 
     def _rows(self, arrow: str) -> list[tuple[str, str, str]]:
         return [

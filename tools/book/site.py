@@ -148,7 +148,7 @@ def _without_folders(page: Path, text: str) -> str:
 def _configuration(source: Path, repository: str) -> dict[str, Any]:
     launch = {"binderhub_url": "https://mybinder.org", "colab_url": "https://colab.research.google.com"}
     # No bar above the page: its search is in the sidebar.
-    options: dict[str, Any] = {"use_download_button": False, "navbar_persistent": []}
+    options: dict[str, Any] = {"use_download_button": False, "navbar_persistent": [], "footer_content_items": []}
     if repository:
         options |= {"repository_url": repository, "repository_branch": "main", "use_repository_button": True}
         options["launch_buttons"] = {**launch, "notebook_interface": "jupyterlab"}
@@ -164,7 +164,7 @@ def _configuration(source: Path, repository: str) -> dict[str, Any]:
         "nb_ipywidgets_js": {},
         "html_theme": "sphinx_book_theme",
         "html_theme_options": options,
-        "html_title": "MQTT and Kafka, hands on",
+        "html_title": "MQTT and Kafka, hands\N{NO-BREAK SPACE}on",
         "html_static_path": [str(source / "_static")],
         "html_css_files": ["book.css"],
         "html_js_files": [("book.js", {"defer": "defer"})],

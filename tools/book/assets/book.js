@@ -1,5 +1,13 @@
-// Draw the figures of a page. plotly.js is large: only a page with figures loads it.
 "use strict";
+// What the theme leaves out for screen readers: the sidebar is a region, and a table's empty corner is not a header.
+const sidebar = document.querySelector(".bd-sidebar-primary");
+sidebar.setAttribute("role", "region");
+sidebar.setAttribute("aria-label", "Sidebar");
+for (const head of document.querySelectorAll("th")) {
+  if (!head.textContent.trim()) head.replaceWith(Object.assign(document.createElement("td"), { className: head.className }));
+}
+
+// Draw the figures of a page. plotly.js is large: only a page with figures loads it.
 const PLOTLY = new URL("plotly.min.js", document.currentScript.src);
 const figures = [...document.querySelectorAll(".figure")];
 
