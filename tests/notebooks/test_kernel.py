@@ -26,6 +26,7 @@ def look():
         raise LessonError("Kafka cannot be used.", remedy="Type `lab up`.")
 
 
+kernel._LOOK_EVERY = 0.5
 kernel.explain_errors(look)
 """
 AWAY = ["LessonError: Kafka cannot be used.\n→ Type `lab up`."]
