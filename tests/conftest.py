@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,7 +21,7 @@ from typing import Any
 
 import psutil
 import pytest
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from hypothesis import HealthCheck, settings
 
 from tests import ordering
@@ -190,19 +191,31 @@ def unique() -> Callable[[str], str]:
     return lambda word: f"{word}-{uuid.uuid4().hex[:8]}"
 
 
-def cluster_lock() -> FileLock:
-    """A lock of this machine for who starts a cluster of brokers: it takes 700 MB."""
+@contextlib.contextmanager
+def place_for_a_cluster() -> Iterator[None]:
+    """Wait until one more cluster of brokers may run on this machine, and hold its place."""
     from helpers.lab.settings import Settings
 
     cache = Settings.from_environment().cache
     cache.mkdir(parents=True, exist_ok=True)
-    return FileLock(cache / "cluster.lock")
+    places = [FileLock(cache / f"cluster-{number}.lock") for number in range(ordering.CLUSTERS)]
+    while not (place := _first_free(places)):
+        time.sleep(0.2)
+    with place:
+        yield
+
+
+def _first_free(places: list[FileLock]) -> Any:
+    for each in places:
+        with contextlib.suppress(Timeout):
+            return each.acquire(blocking=False)
+    return None
 
 
 @pytest.fixture(scope="module")
 def _one_cluster() -> Iterator[None]:
-    """Hold the lock while a module's tests use their cluster."""
-    with cluster_lock():
+    """Hold a place while a module's tests use their cluster."""
+    with place_for_a_cluster():
         yield
 
 

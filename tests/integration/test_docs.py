@@ -75,7 +75,7 @@ def test_a_command_does_what_the_page_says(command: str, env: dict[str, str], pl
     assert SAYS.get(command, "") in run(filled(command, placeholders), env)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 def test_a_lab_goes_down_and_is_wiped(tmp_path: Path, env: dict[str, str]) -> None:
     own = {**env, "LAB_HOME": str(tmp_path)}
     try:

@@ -111,6 +111,7 @@ def test_a_machine_without_internet_installs_from_a_stick(stick: Path, cut_off: 
 @pytest.mark.parametrize(
     "python", ["3.12", *(pytest.param(each, marks=pytest.mark.weekly) for each in ("3.11", "3.13", "3.14"))]
 )
+@pytest.mark.slow(seconds=20)
 @pytest.mark.parametrize(
     ("block", "processor"),
     [(1, "arm64"), (2, "x86_64"), (2, "aarch64")],

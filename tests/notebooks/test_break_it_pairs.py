@@ -24,7 +24,10 @@ ACCIDENTS = (
     "cut_answers", "freeze_leader_line", "fill_disk", "poison", "write_rogue_records",
 )  # fmt: skip
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300, func_only=True)]  # a cluster, and runs of some seconds
+pytestmark = [
+    pytest.mark.slow(seconds=15),
+    pytest.mark.timeout(300, func_only=True),
+]  # a cluster, and runs of some seconds
 
 
 @pytest.fixture(scope="module")

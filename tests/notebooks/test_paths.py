@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from helpers.lessons import PATHS, steps
-from tests.conftest import cluster_lock
+from tests.conftest import place_for_a_cluster
 from tests.notebooks import execution
 from tests.notebooks.anatomy import Lesson
 
@@ -28,6 +28,6 @@ def part(notebook: Any, how: str) -> Any:
 def test_the_lessons_of_a_path_need_no_others(reader: str, lab_env: dict[str, str]) -> None:
     for each, how in steps(reader):
         lesson = Lesson.read(each.path)
-        with cluster_lock() if lesson.uses_cluster else nullcontext():
+        with place_for_a_cluster() if lesson.uses_cluster else nullcontext():
             executed = execution.run(part(lesson.notebook, how), env={**lab_env, "LAB_NAMESPACE": reader})
         assert execution.complaints(executed) == []

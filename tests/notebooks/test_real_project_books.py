@@ -21,7 +21,10 @@ from tests.notebooks import cells
 from tests.notebooks.anatomy import program
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400, func_only=True)]  # a Kafka, and workers that are killed
+pytestmark = [
+    pytest.mark.slow(seconds=30),
+    pytest.mark.timeout(400, func_only=True),
+]  # a Kafka, and workers that are killed
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from tests.notebooks import execution
 from tests.notebooks.anatomy import Lesson, lessons, short_path
 
 
-@pytest.mark.slow  # about a minute and a half for all lessons: a kernel for each, a cluster and locked brokers for two
+@pytest.mark.slow(seconds=15)  # for each: a kernel, and for some a cluster or locked brokers
 @pytest.mark.timeout(300, func_only=True)
 @pytest.mark.parametrize(
     "lesson", [each for each in lessons() if short_path(each.notebook)], ids=lambda each: each.path.stem

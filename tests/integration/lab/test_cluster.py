@@ -17,7 +17,7 @@ from helpers.lab.runtime import processes
 from helpers.lab.scratch.cluster import Cluster
 from tests.waiting import PATIENCE, wait_until
 
-# The wait for the lock does not count as time of a test.
+# The wait for a place does not count as time of a test.
 pytestmark = [pytest.mark.without_mqtt, pytest.mark.timeout(300, func_only=True)]
 
 ORPHANS = """

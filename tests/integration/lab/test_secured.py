@@ -35,7 +35,7 @@ from helpers.lab.errors import LabError
 from helpers.lab.scratch.secured import Secured
 from tests.waiting import PATIENCE, wait_until
 
-# The wait for the lock does not count as time of a test.
+# The wait for a place does not count as time of a test.
 pytestmark = [pytest.mark.timeout(300, func_only=True)]
 
 READ, WRITE = AclOperation.READ, AclOperation.WRITE
