@@ -55,14 +55,7 @@ async def live_through(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900, func_only=True)
-@pytest.mark.parametrize(
-    "lesson",
-    [
-        # The workers of lesson 15 start again after each interrupted cell, and each imports its engine for seconds.
-        pytest.param(each, id=each.path.stem, marks=[pytest.mark.weekly] if each.number == "15" else [])
-        for each in lessons()
-    ],
-)
+@pytest.mark.parametrize("lesson", lessons(), ids=lambda each: each.path.stem)
 def test_a_lesson_forgives(lesson: Lesson, lab_env: dict[str, str]) -> None:
     brokers = table.find(lesson.number).needs
     problems = asyncio.run(live_through(with_solutions(lesson.notebook), lab_env, brokers=brokers))
