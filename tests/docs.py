@@ -136,9 +136,9 @@ TESTED = {
     "docker compose down --volumes": _COMPOSE,
     # For contributors
     "uv run COMMAND": "not run: COMMAND stands for any of the others",
-    "uv run pytest -n 3": _CI,
-    'uv run pytest -n 3 --mqtt embedded -m "mqtt and not slow"': _CI,
-    "uv run pytest -n 3 -m slow": _CI,
+    "uv run pytest -n 4": _CI,
+    'uv run pytest -n 4 --mqtt embedded -m "mqtt and not slow"': _CI,
+    "uv run pytest -n 4 -m slow": _CI,
     "uv run pytest --again tests/notebooks -k 02": _CI,
     "uv run pytest -m slow tests/notebooks/test_answers.py -k 02": _CI,
     "uv run pytest --nbmake --nbmake-timeout=60 notebooks": ".github/workflows/ci.yml",
