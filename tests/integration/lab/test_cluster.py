@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -129,10 +131,10 @@ def test_a_fourth_broker_joins_in_a_rack_of_its_own(cluster: Cluster, admin: Adm
     assert str(cluster[4].kafka["bootstrap.servers"]) in cluster.kafka["bootstrap.servers"]
 
 
-def test_the_cluster_of_a_killed_kernel_is_ended(cluster: Cluster) -> None:
-    cluster.close()  # one cluster at a time: this is the last test
+def test_the_cluster_of_a_killed_kernel_is_ended(_one_cluster: None, tmp_path: Path) -> None:
+    env = {**os.environ, "LAB_HOME": str(tmp_path)}
     with subprocess.Popen(
-        [sys.executable, "-c", ORPHANS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", ORPHANS], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as kernel:
         assert kernel.stdout is not None
         pids = [int(each) for each in kernel.stdout.readline().split()]

@@ -48,6 +48,9 @@ def secured(mqtt_provider: str, _one_cluster: None) -> Iterator[Secured]:
     provider = {"native": "mosquitto", "embedded": "artemis"}[mqtt_provider]
     with lab.secured(provider=provider) as started:
         yield started
+        pids, folder = [each.pid for each in started._all], started.ca.parent
+    wait_until(lambda: not any(map(psutil.pid_exists, pids)), "all of them are gone")
+    assert not folder.exists()
 
 
 @pytest.fixture
@@ -387,12 +390,8 @@ def test_a_mistake_is_named(secured: Secured) -> None:
         lab.secured(provider="kafka")
 
 
-def test_passwords_are_not_shown_and_everything_ends(secured: Secured) -> None:
+def test_passwords_are_not_shown(secured: Secured) -> None:
     words = [*secured.passwords.values()]
     shown = f"{secured!r}{secured._repr_html_()}{secured.passwords}{secured.kafka}{secured.registry}{secured.mqtt}"
     assert len(set(words)) == len(words)
     assert not [word for word in words if word in shown]
-    pids, folder = [each.pid for each in secured._all], secured.ca.parent
-    secured.close()  # one at a time: this is the last test
-    wait_until(lambda: not any(map(psutil.pid_exists, pids)), "all of them are gone")
-    assert not folder.exists()
