@@ -24,7 +24,8 @@ def new_run(kafka: Mapping[str, Any], readings: Iterable[Reading] = (), *, parti
     """
     ns, admin = f"run-{time.time_ns()}-", AdminClient(dict(kafka))
     words = {"readings": partitions, "alarms": 1, "windows": 1, "late": 1}
-    topics = [NewTopic(f"{ns}operator-{word}", count) for word, count in words.items()]
+    # A simulated fleet's time is long past: retention would delete its readings at once.
+    topics = [NewTopic(f"{ns}operator-{word}", count, config={"retention.ms": "-1"}) for word, count in words.items()]
     for made in admin.create_topics(topics).values():
         made.result(_TIMEOUT)
     feed(kafka, ns, readings)

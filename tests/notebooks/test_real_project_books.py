@@ -15,6 +15,8 @@ import pytest
 
 from helpers import lab
 from helpers.checks import Watch
+from helpers.lab.errors import LabError
+from helpers.lab.runtime import processes
 from helpers.streams import feed, new_run
 from helpers.worker import Worker
 from tests.notebooks import cells
@@ -33,7 +35,7 @@ def lesson(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAB_HOME", str(tmp_path_factory.mktemp("a_real_project")))
         patch.setattr(sys, "path", [*sys.path])
-        with lab.scratch("kafka", **{"log.retention.ms": -1}) as kafka:
+        with lab.scratch("kafka") as kafka:
             names: dict[str, Any] = {"lab": lab, "kafka": kafka, "watch": Watch(kafka), "Watch": Watch}
             names["conf"] = {**kafka.kafka, "log_level": 0}
             cells.run("15", "day", names)
@@ -43,7 +45,7 @@ def lesson(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
                 file = source.splitlines()[0].rpartition("/")[2].rstrip('"')
                 Path(names["folder"].name, file).write_text(program(source) or "", encoding="utf-8")
             cells.run("15", "truth", names)
-            for each in ("by-hand-loop", "in-a-cell", "kill-reveal"):
+            for each in ("by-hand-loop", "by-hand-reveal", "in-a-cell", "topics", "kill-reveal"):
                 cells.define("15", each, names)
             yield SimpleNamespace(**names, names=names)
             for each in ("rules", "windows", "job", "watch_fleet"):
@@ -130,3 +132,15 @@ def test_books_without_exactly_once_show_it(lesson: Any) -> None:
         worker.start()
         reach(lesson, ns, len(lesson.log), worker)
     assert "repeated" in lesson.books(lesson.watch, ns, lesson.log).values()
+
+
+@pytest.mark.weekly  # a cluster, and a minute
+def test_answers_outlive_the_broker_that_coordinates_their_group(lesson: Any, _one_cluster: None) -> None:
+    cells.run("15", "three-brokers", lesson.names, **{"on_three_brokers = False": "on_three_brokers = True"})
+    assert list(lesson.names["counts"]) == ["once"]
+
+
+def test_three_brokers_are_refused_where_memory_is_short(lesson: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "free_memory", lambda: 400e6)
+    with pytest.raises(LabError, match="3 Kafka brokers need 700 MB of memory; 400 MB are free"):
+        cells.run("15", "three-brokers", lesson.names, **{"on_three_brokers = False": "on_three_brokers = True"})
