@@ -46,14 +46,11 @@ while "pid" not in (settings := sick())["consumer_group"]:
     pass
 treat(settings | {"consumer_group": "again-{pid}"})
 """
-_IN_TWO = f"""\
-{_SICK}treat(settings | {{"commit_interval": 0.5}})
-{_GUILTY}treat(settings | {{guilty: SOUND[guilty]}})
-"""
 
 
 def _treated(changes: str) -> str:
-    return f"{_SICK}{_GUILTY}treat(settings | {changes})"
+    """What ``treat`` writes down, without its twenty seconds: for what is wrong whatever the calls are."""
+    return f'{_SICK}note("treated", {{"settings": settings | {changes}, "calls": [600.0, 600.0]}})'
 
 
 EXERCISES = [
@@ -120,7 +117,7 @@ EXERCISES = [
             "by comparison with the sound ones": (
                 f"{_SICK}treat(settings | {{name: SOUND[name] for name in SOUND if settings[name] != SOUND[name]}})"
             ),
-            "in two tries": _IN_TWO,
+            "as a new dict": f"{_SICK}{_GUILTY}treat({{**settings, guilty: SOUND[guilty]}})",
         },
     ),
 ]
