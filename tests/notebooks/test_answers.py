@@ -23,20 +23,10 @@ from tests.notebooks.bank import Exercise, Wrong, attempts, bank, exercise_cells
 BANKS = {lesson: found for lesson in lessons() if (found := bank(lesson.slug))}
 LEAST_WRONG, LEAST_RIGHT = 6, 2
 
-
-def each_bank(*weekly: str) -> pytest.MarkDecorator:
-    """Run a test for each lesson's bank; for the lessons with these slugs in the weekly run only."""
-    return pytest.mark.parametrize(
-        ("lesson", "exercises"),
-        [
-            pytest.param(*each, id=each[0].path.stem, marks=[pytest.mark.weekly] if each[0].slug in weekly else [])
-            for each in BANKS.items()
-        ],
-    )
+each_bank = pytest.mark.parametrize(("lesson", "exercises"), BANKS.items(), ids=[lesson.path.stem for lesson in BANKS])
 
 
-# a_real_project: its third exercise starts a worker three times for each answer.
-@each_bank("a_real_project")
+@each_bank
 @pytest.mark.slow
 @pytest.mark.timeout(900, func_only=True)  # the wait for a cluster's place does not count
 def test_each_answer_gets_what_it_deserves(lesson: Lesson, exercises: list[Exercise], lab_env: dict[str, str]) -> None:
@@ -59,7 +49,7 @@ def test_a_real_check_that_always_passes_is_found(lab_env: dict[str, str]) -> No
     assert sum("not refused" in each for each in found) == len(exercise.wrong)
 
 
-@each_bank()
+@each_bank
 def test_a_bank_is_complete(lesson: Lesson, exercises: list[Exercise]) -> None:
     assert [each.cell for each in exercises] == [cell.id for cell in exercise_cells(lesson)]
     for exercise in exercises:
