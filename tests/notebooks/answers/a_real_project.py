@@ -92,11 +92,9 @@ EXERCISES = [
             Wrong("seconds", "Did you count seconds", {_NEEDED: "needed + 60"}),
         ],
         right={
-            "tried one by one": (
-                _DRAWN + "for minutes in range(4, 11):\n    try_grace(minutes)\n"
-                '    [*_, receipt] = watch.kafka_records("operator-receipts")\n'
-                "    if not watch.kafka_records(f\"{json.loads(receipt.value())['ns']}operator-late\"):\n        break"
-            ),
+            "too little, then enough": {
+                f"try_grace({_NEEDED})": f"for minutes in (needed // 60, {_NEEDED}):\n    try_grace(minutes)"
+            },
             "in minutes": {_NEEDED: "int(needed / 60 + 1)"},
         },
     ),
