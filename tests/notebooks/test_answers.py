@@ -28,7 +28,7 @@ each_bank = pytest.mark.parametrize(("lesson", "exercises"), BANKS.items(), ids=
 
 @each_bank
 @pytest.mark.slow
-@pytest.mark.timeout(900, func_only=True)  # the wait for a cluster's place does not count
+@pytest.mark.timeout(1500, func_only=True)  # the wait for a cluster's place does not count
 def test_each_answer_gets_what_it_deserves(lesson: Lesson, exercises: list[Exercise], lab_env: dict[str, str]) -> None:
     tried = attempts(lesson, exercises, lab_env)
 

@@ -54,7 +54,7 @@ async def live_through(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900, func_only=True)
+@pytest.mark.timeout(1500, func_only=True)
 @pytest.mark.parametrize("lesson", lessons(), ids=lambda each: each.path.stem)
 def test_a_lesson_forgives(lesson: Lesson, lab_env: dict[str, str]) -> None:
     brokers = table.find(lesson.number).needs
