@@ -20,9 +20,9 @@ from tests.waiting import PATIENCE, wait_until
 TEMPLATE = ROOT / "projects" / "fleet-operator"
 
 pytestmark = [
-    pytest.mark.slow(seconds=30),
+    pytest.mark.slow(seconds=30),  # an environment of its own, and a replay
     pytest.mark.timeout(600, func_only=True),
-]  # an environment of its own, and a replay
+]
 
 
 @pytest.fixture

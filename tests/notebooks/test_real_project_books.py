@@ -24,9 +24,9 @@ from tests.notebooks.anatomy import program
 from tests.waiting import wait_until
 
 pytestmark = [
-    pytest.mark.slow(seconds=30),
+    pytest.mark.slow(seconds=30),  # a Kafka, and workers that are killed
     pytest.mark.timeout(400, func_only=True),
-]  # a Kafka, and workers that are killed
+]
 
 
 @pytest.fixture(scope="module")
