@@ -9,16 +9,15 @@ the alarms and windows are counted, and compared with the rules applied in plain
 the workers, those that were killed included; Kafka shares the machine. Memory is the largest USS of a worker. It ends
 with 1 if a count is wrong.
 
-Measured with 300,000 readings of 1,000 generators, on two cores that two other test runs used as well; so only the
-ratios say something. By hand with one worker is 1.
+Measured with 1,000,000 readings of 1,000 generators, on two cores that did nothing else. By hand with one worker is 1.
 
             readings/s   per CPU s   memory   counts
     hand-1        1.00        1.00      1.0    exact
-    hand-2        1.36        1.00      0.9    exact
-    engine-1      0.11        0.14      2.0    exact
-    engine-2      0.16        0.12      1.7    exact
+    hand-2        1.26        0.89      0.9    exact
+    engine-1      0.19        0.17      2.2    exact
+    engine-2      0.26        0.14      1.9    exact
 
-So the engine costs seven to eight times the CPU, and twice the memory.
+So the engine costs about six times the CPU (seven to eight on a busy machine), and twice the memory.
 """
 
 from __future__ import annotations
