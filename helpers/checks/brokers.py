@@ -192,7 +192,7 @@ def consumer(here: Services) -> Iterator[Consumer]:
     """A consumer of its own group, which commits nothing and reports the end of each partition."""
     with _kafka(here) as conf:
         group = {"group.id": f"{here.ns}check-{uuid.uuid4().hex[:8]}", "enable.auto.commit": False}
-        # By default the broker waits half a second for more records before it says that there are none.
+        # At the end of a partition the broker delays its answer, by default for 500 ms, in case records arrive.
         with Consumer(conf | group | {"enable.partition.eof": True, "fetch.wait.max.ms": 20}) as made:
             yield made
 
