@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from nbclient import NotebookClient
 
 from helpers.paths import NOTEBOOKS
 from tests.notebooks import execution
 from tests.notebooks.anatomy import Lesson, solution, tags
+from tests.notebooks.learner import Learner, errors
 
 # The text of an exercise cell. A dict stands for the solution in which each key is replaced by its value.
 Answer = str | dict[str, str]
@@ -116,16 +116,12 @@ class _Kernel:
 
     def __init__(self, lesson: Lesson, folder: Path) -> None:
         self.lesson = lesson
-        self.notebook = nbformat.from_dict(lesson.notebook)
-        self.client = NotebookClient(self.notebook, timeout=execution.CELL_SECONDS, allow_errors=True)
-        self.client.resources = {"metadata": {"path": str(folder)}}
-        self._ids = [cell.id for cell in self.notebook.cells]
+        learner = Learner(nbformat.from_dict(lesson.notebook), folder)
+        self.client = learner.client
+        self._cells = learner.notebook.cells
+        self._ids = [cell.id for cell in self._cells]
+        self.first: str = learner.cells[0].id
         self._prepared: set[str] = set()
-
-    @property
-    def first(self) -> str:
-        """The id of the first code cell."""
-        return next(str(cell.id) for cell in self.notebook.cells if cell.cell_type == "code")
 
     def prepare(self, cells: list[str]) -> None:
         """Run cells, each once in a kernel."""
@@ -136,17 +132,16 @@ class _Kernel:
 
     def attempt(self, exercise: Exercise, name: str, answer: Answer, wrong: Wrong | None = None) -> Attempt:
         place = self._ids.index(exercise.cell)
-        self.notebook.cells[place].source = text(self.lesson, exercise, answer)
+        self._cells[place].source = text(self.lesson, exercise, answer)
         error = self._run(exercise.cell)
-        said = self._run(self._ids[place + 1]) or execution.shown(self.notebook.cells[place + 1])
+        said = self._run(self._ids[place + 1]) or execution.shown(self._cells[place + 1])
         return Attempt(exercise.cell, name, wrong, said, error)
 
     def _run(self, cell: str) -> str:
         """Run a cell and return the error in which it ended, empty if none."""
         place = self._ids.index(cell)
-        self.client.execute_cell(self.notebook.cells[place], place)
-        outputs = self.notebook.cells[place].outputs
-        return "".join(f"{each.ename}: {each.evalue}" for each in outputs if each.output_type == "error")
+        self.client.execute_cell(self._cells[place], place)
+        return "".join(errors(self._cells[place]))
 
 
 def problems(attempts: list[Attempt]) -> list[str]:

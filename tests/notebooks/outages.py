@@ -37,13 +37,29 @@ start_all(tuple(broker._meant_to_run), close=False)
 """
 
 
-async def live_without(
-    broker: str, learner: Learner, seconds: Mapping[str, float], env: Mapping[str, str], *, every_cell: bool = False
+async def live_without_brokers(
+    learner: Learner,
+    seconds: Mapping[str, float],
+    env: Mapping[str, str],
+    *,
+    needs: tuple[str, ...],
+    every_cell: bool = False,
 ) -> None:
-    """End ``broker``, run the longest cell that uses it (or all of them) and every check, and start it again.
+    """Take away each of the lab's services that the lesson ``needs``, or the lesson's own brokers if it needs none.
 
-    The lesson ran before: ``seconds`` is how long each cell took.
+    Each time run the longest cell that uses it (or all of them) and every check. The lesson ran before: ``seconds`` is
+    how long each cell took. What went wrong is noted by ``learner``.
     """
+    for each in needs:
+        await _live_without(each, learner, seconds, env, every_cell=every_cell)
+    if not needs:
+        await _live_without_own(learner, seconds, every_cell=every_cell)
+
+
+async def _live_without(
+    broker: str, learner: Learner, seconds: Mapping[str, float], env: Mapping[str, str], *, every_cell: bool
+) -> None:
+    """End ``broker``, run cells, and start it again."""
     settings = lab.Settings.from_environment(dict(env))
     running, used = State.load(settings.home).services.get(broker), services_used(learner.cells)
     checks = [cell for cell in learner.cells if "check" in tags(cell)]
@@ -65,11 +81,11 @@ async def live_without(
         lab.up(settings)
 
 
-async def live_without_own(learner: Learner, seconds: Mapping[str, float], *, every_cell: bool = False) -> None:
+async def _live_without_own(learner: Learner, seconds: Mapping[str, float], *, every_cell: bool) -> None:
     """Kill the brokers that the lesson itself started, as the system does when memory is short: service by service.
 
-    Before the longest cell that uses one of them (or all of them), and before every check. Such a cell may start them
-    again and pass; otherwise it says what has ended. At last the lesson's first cell, which is the remedy, is run.
+    Before each cell that is run. Such a cell may start them again and pass; otherwise it says what has ended. At last
+    the lesson's first cell, which is the remedy, is run.
     """
     used, revive = services_used(learner.cells), new_code_cell(_REVIVE)
     learner.notebook.cells.append(revive)

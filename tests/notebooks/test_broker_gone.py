@@ -29,10 +29,8 @@ def test_a_broker_that_is_gone_is_one_sentence_in_every_cell(lesson: Lesson, lab
     async def live() -> None:
         async with learner.kernel(lab_env):
             seconds = {cell.id: await learner.run(cell, "first run") for cell in learner.cells}
-            for each in (needs := table.find(lesson.number).needs):
-                await outages.live_without(each, learner, seconds, lab_env, every_cell=True)
-            if not needs:
-                await outages.live_without_own(learner, seconds, every_cell=True)
+            needs = table.find(lesson.number).needs
+            await outages.live_without_brokers(learner, seconds, lab_env, needs=needs, every_cell=True)
 
     asyncio.run(live())
     assert not learner.problems, "\n".join(learner.problems)

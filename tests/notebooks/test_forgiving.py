@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
@@ -27,39 +25,37 @@ from tests.notebooks.learner import Learner
 LONG_SECONDS = 2.0
 
 
-async def live_through(
-    notebook: Any, env: Mapping[str, str], folder: Path = NOTEBOOKS, *, brokers: tuple[str, ...] | None = None
-) -> list[str]:
+async def live_through(learner: Learner) -> dict[str, float]:
     """Run each cell, interrupt it if it is long, and run it again; then the first cell and all exercises once more.
 
-    At last take each of the lab's ``brokers`` away for a while, or the lesson's own if it uses none of those. Return
-    what went wrong.
+    Return how long each cell took, in seconds.
     """
-    learner, seconds = Learner(nbformat.from_dict(notebook), folder), {}
-    async with learner.kernel(env):
-        for cell in learner.cells:
-            seconds[cell.id] = took = await learner.run(cell, "first run")
-            if took > LONG_SECONDS:
-                await learner.interrupt(cell, took / 2)
-            await learner.run(cell, "run again")
-        await learner.run(learner.cells[0], "to start again")
-        for cell in learner.cells:
-            if {"exercise", "check"} & set(tags(cell)):
-                await learner.run(cell, "after the first cell")
-        for each in brokers or ():
-            await outages.live_without(each, learner, seconds, env)
-        if brokers == ():
-            await outages.live_without_own(learner, seconds)
-    return learner.problems
+    seconds = {}
+    for cell in learner.cells:
+        seconds[cell.id] = took = await learner.run(cell, "first run")
+        if took > LONG_SECONDS:
+            await learner.interrupt(cell, took / 2)
+        await learner.run(cell, "run again")
+    await learner.run(learner.cells[0], "to start again")
+    for cell in learner.cells:
+        if {"exercise", "check"} & set(tags(cell)):
+            await learner.run(cell, "after the first cell")
+    return seconds
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500, func_only=True)
 @pytest.mark.parametrize("lesson", lessons(), ids=lambda each: each.path.stem)
 def test_a_lesson_forgives(lesson: Lesson, lab_env: dict[str, str]) -> None:
-    brokers = table.find(lesson.number).needs
-    problems = asyncio.run(live_through(with_solutions(lesson.notebook), lab_env, brokers=brokers))
-    assert not problems, "\n".join(problems)
+    learner = Learner(nbformat.from_dict(with_solutions(lesson.notebook)), NOTEBOOKS)
+
+    async def live() -> None:
+        async with learner.kernel(lab_env):
+            seconds = await live_through(learner)
+            await outages.live_without_brokers(learner, seconds, lab_env, needs=table.find(lesson.number).needs)
+
+    asyncio.run(live())
+    assert not learner.problems, "\n".join(learner.problems)
 
 
 def problems_of(folder: Path, *cells: str, reset: str = "", solution: str | None = None) -> list[str]:
@@ -74,8 +70,14 @@ def problems_of(folder: Path, *cells: str, reset: str = "", solution: str | None
     exercise.source = solution or exercise.source
     place = notebook.cells.index(codes[0]) + 1
     notebook.cells[place:place] = [new_code_cell(code, id=f"cell-{number}") for number, code in enumerate(cells)]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return asyncio.run(live_through(notebook, env, folder))
+    learner = Learner(nbformat.from_dict(notebook), folder)
+
+    async def live() -> None:
+        async with learner.kernel({**os.environ, "PYTHONPATH": str(ROOT)}):
+            await live_through(learner)
+
+    asyncio.run(live())
+    return learner.problems
 
 
 def test_a_sample_that_forgives_has_no_problems(tmp_path: Path) -> None:
