@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from helpers.checks import brokers
 from helpers.checks.recorder import Recorder
@@ -119,17 +119,25 @@ def _drive(recorder: Recorder, partitions: int) -> list[int]:
     here, topic = recorder.here, f"{recorder.here.ns}{_ORDERS}"
     places = [TopicPartition(topic, number) for number in range(partitions)]
     behind: list[int] = []
+    errors: list[KafkaError] = []
+
+    def report(error: KafkaError | None, _record: object) -> None:
+        if error:
+            errors.append(error)
+
     with brokers.consumer(here) as consumer:
 
         def ends() -> list[int]:
             return [consumer.get_watermark_offsets(each, timeout=brokers.TIMEOUT)[1] for each in places]
 
-        producer, read = Producer({**here.kafka, "log_level": 0}), ends()
+        producer, read = Producer({**here.kafka, "log_level": 0, "on_delivery": report}), ends()
         for second in range(_AWAY + _PATIENCE):
             for number in range(_RATE):
                 producer.produce(topic, b"an order", partition=number % partitions)
             if producer.flush(brokers.TIMEOUT):
                 raise TimeoutError
+            if errors:
+                raise KafkaException(errors[0])
             high = ends()
             if second >= _AWAY:
                 read = [min(end, at + _CAPACITY) for end, at in zip(high, read, strict=True)]

@@ -22,8 +22,7 @@ def interruptible() -> Iterator[None]:
 
     The engine takes SIGINT and SIGTERM for itself, stops in good order, and keeps them.
     """
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, _interrupted)
+    before = {each: signal.signal(each, _interrupted) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # what the engine leaves after an interrupt

@@ -12,9 +12,8 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from helpers.errors import LessonError
 from helpers.fleet import Reading
-
-_TIMEOUT = 30.0
 
 
 def new_run(kafka: Mapping[str, Any], readings: Iterable[Reading] = (), *, partitions: int = 4) -> str:
@@ -27,19 +26,20 @@ def new_run(kafka: Mapping[str, Any], readings: Iterable[Reading] = (), *, parti
     # A simulated fleet's time is long past: retention would delete its readings at once.
     topics = [NewTopic(f"{ns}operator-{word}", count, config={"retention.ms": "-1"}) for word, count in words.items()]
     for made in admin.create_topics(topics).values():
-        made.result(_TIMEOUT)
+        made.result()
     feed(kafka, ns, readings)
     return ns
 
 
 def feed(kafka: Mapping[str, Any], ns: str, readings: Iterable[Reading]) -> None:
     """Write readings into a run's topic in their order. A record's time is when the device measured."""
-    producer = Producer({**kafka, "enable.idempotence": True})
+    refused: list[Any] = []
+    producer = Producer({**kafka, "enable.idempotence": True, "on_delivery": lambda error, _: refused.append(error)})
     for each in readings:
         more: Any = {"headers": dict(each.headers()), "timestamp": int(each.time.timestamp() * 1000)}
         producer.produce(f"{ns}operator-readings", each.to_json(), each.generator_id, **more)
-    if producer.flush(_TIMEOUT):
-        raise TimeoutError("Kafka did not take the readings.")
+    if producer.flush(30) or any(refused):
+        raise LessonError("Kafka did not take all readings.", remedy="Run the lesson's first cell again.")
 
 
 def fates(expected: Mapping[tuple[str, str, float], Any], records: Iterable[Any]) -> dict[tuple[str, str, float], str]:

@@ -12,9 +12,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
 from helpers import lab
 from helpers.checks import Watch
+from helpers.errors import LessonError
 from helpers.lab.errors import LabError
 from helpers.lab.runtime import processes
 from helpers.streams import feed, new_run
@@ -100,6 +102,16 @@ def test_a_worker_that_joins_and_one_that_leaves_change_nothing(lesson: Any) -> 
             feed(lesson.conf, ns, lesson.log[1100:])
             reach(lesson, ns, len(lesson.log), second)
     assert set(lesson.books(lesson.watch, ns, lesson.log).values()) == {"once"}
+
+
+def test_readings_that_kafka_refuses_are_an_error(lesson: Any) -> None:
+    ns = new_run(lesson.conf)
+    tiny = ConfigEntry("max.message.bytes", "1", incremental_operation=AlterConfigOpType.SET)
+    topic = ConfigResource(ConfigResource.Type.TOPIC, f"{ns}operator-readings", incremental_configs=[tiny])
+    admin = AdminClient(lesson.conf)
+    admin.incremental_alter_configs([topic])[topic].result(15)
+    with pytest.raises(LessonError, match="did not take all readings"):
+        feed(lesson.conf, ns, lesson.log[:10])
 
 
 @pytest.mark.weekly
