@@ -41,7 +41,7 @@ def exercise_1(recorder: Recorder) -> Result:
 def _unread(error: int | None, rights: list[Any]) -> Result | None:
     """What to say if the analyst did not get a record."""
     if error == _NO_TOPIC:
-        return not_yet(f"The analyst may not read {_TANK}.", "READ it is called, with ResourceType.TOPIC.")
+        return not_yet(f"The analyst may not read {_TANK}.", "The right is called READ, with ResourceType.TOPIC.")
     if error == _NO_GROUP and any(each.restype == kafka.ResourceType.GROUP for each in rights):
         return not_yet("The analyst may not join its groups.", "Many names that begin alike: which pattern is that?")
     if error == _NO_GROUP:
@@ -104,7 +104,7 @@ def exercise_3(recorder: Recorder) -> Result:
             "It is connected, so its password is not looked at. What is looked at with each request?",
         )
     if _enters(_login(here, "truck-1")):
-        return not_yet("truck-1 may do nothing, and still logs in.", "The next right for everybody would be its too.")
+        return not_yet("truck-1 may do nothing, and still logs in.", "Everybody's next right is truck-1's too.")
     return done("truck-1 may not write, and is not let in again. truck-2 goes on.")
 
 

@@ -17,7 +17,7 @@ def second_machine():
     members = admin.describe_consumer_groups([settings.GROUP])[settings.GROUP].result(30).members
     shares = {each.group_instance_id: len(each.assignment.topic_partitions) for each in members}
     if len(shares) < 2:
-        return f"There is one worker, {[*shares]}. The other one needs a number of its own."
+        return f"Workers of the group: {', '.join(map(str, shares)) or 'none'}. It takes two, with two numbers."
     if 0 in shares.values():
         return f"A worker has nothing to do: {shares}. Wait a moment, or look at the number of partitions."
     twice = [

@@ -104,7 +104,7 @@ def test_two_machines_a_siren_and_their_checks(programs: Programs) -> None:
     programs.start("bridge.py")
     programs.start("worker.py", "1")
     programs.start("fleet.py")
-    wait_until(lambda: "There is one worker" in programs.run("check.py", "1"), "a worker in its group")
+    wait_until(lambda: "It takes two, with two numbers" in programs.run("check.py", "1"), "a worker in its group")
     assert "There was no alarm" in (answer := programs.run("check.py", "2")) or "have no answer" in answer
     programs.start("worker.py", "2")
     programs.reach("1")

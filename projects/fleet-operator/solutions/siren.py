@@ -45,4 +45,6 @@ with Consumer({"bootstrap.servers": settings.KAFKA, **options}) as alarms:
         properties.ResponseTopic, properties.CorrelationData = settings.ANSWERED.replace("+", who), str(at).encode()
         sent = client.publish(settings.COMMANDS.replace("+", who), b"siren on", qos=1, properties=properties)
         sent.wait_for_publish(30)
+        if not sent.is_published():
+            raise TimeoutError("no PUBACK within 30 s")  # not committed: sent again after a restart
         alarms.commit(record, asynchronous=False)  # only now: a kill before this repeats the command

@@ -43,7 +43,7 @@ EXERCISES = [
             ),
             Wrong(
                 "numbers as text",
-                "numbers are written without quotes",
+                "numbers without quotes",
                 {"reading.to_json()": "json.dumps({name: str(each) for name, each in reading.value().items()})"},
             ),
             Wrong(

@@ -17,7 +17,7 @@ EXERCISES = [
         needs=["tools", "kafka-tools", "scram", "seed", "acl", "analyst"],
         wrong=[
             Wrong("no rights", "reading needs two", "begin_analyst()"),
-            Wrong("no right for the topic", "READ it is called", f"{_BEGIN}allow({_GROUP})"),
+            Wrong("no right for the topic", "The right is called READ", f"{_BEGIN}allow({_GROUP})"),
             Wrong("no right for a group", "A right with ResourceType.GROUP", f"{_BEGIN}allow({_TOPIC})"),
             Wrong("one group of that name", "which pattern is that", {", ResourcePatternType.PREFIXED": ""}),
             Wrong("all topics", "A star stands for all", {'"locks-tank"': '"*"'}),
@@ -70,7 +70,7 @@ EXERCISES = [
                 "looked at with each request",
                 'begin_trucks()\nset_password("truck-1", "another one")',
             ),
-            Wrong("only the rights", "would be its too", {'\nforget("truck-1")': ""}),
+            Wrong("only the rights", "is truck-1's too", {'\nforget("truck-1")': ""}),
             Wrong("truck-2 is stopped", "Only truck-1 was stolen", {"truck-1": "truck-2"}),
             Wrong("truck-2 is stopped", "Only truck-1 was stolen", {'take_away("truck-1")': 'take_away("truck-2")'}),
             Wrong("no topic", "records must stay", _NO_TOPIC),
