@@ -136,3 +136,12 @@ def test_only_a_dead_link_is_reported(site: str) -> None:
 def test_links_are_read_from_prose() -> None:
     text = "See [the docs](https://example.org/a_(b)#part), `http://127.0.0.1:8888/lab` and https://example.com/x.\\n"
     assert links.addresses(text) == {"https://example.org/a_(b)", "https://example.com/x"}
+
+
+def test_every_page_and_lesson_of_the_repository_is_read() -> None:
+    pages = {each.relative_to(ROOT).as_posix() for each in links.pages()}
+    assert {"README.md", "docs/faq.md", "projects/fleet-operator/README.md", "tests/compose/README.md"} <= pages
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.md", "*.ipynb"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert set(tracked.stdout.split()) <= pages
