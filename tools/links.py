@@ -19,14 +19,17 @@ from helpers.paths import NOTEBOOKS, ROOT
 
 ADDRESS = re.compile(r"https?://[^\s\"'`<>\\()\[\]{}]+(?:\([^\s\"'`<>\\()]*\)[^\s\"'`<>\\()\[\]{}]*)?")
 TURNED_AWAY = {401, 403, 405, 429}
+FOLDERS = ("data", "docs", "projects", "tests")
 OURS = {"127.0.0.1", "localhost"}
 _ATTEMPTS = 3
 _SECONDS = 20
 
 
 def pages() -> list[Path]:
-    """Return the files with links: Markdown and lessons."""
-    return sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("data/*.md"), *NOTEBOOKS.glob("*.ipynb")])
+    """Return the files with links: Markdown and lessons, without what tools install in folders like `.venv`."""
+    markdown = [*ROOT.glob("*.md"), *(page for each in FOLDERS for page in (ROOT / each).rglob("*.md"))]
+    own = [each for each in markdown if not any(part.startswith(".") for part in each.relative_to(ROOT).parts)]
+    return sorted([*own, *NOTEBOOKS.glob("*.ipynb")])
 
 
 def addresses(text: str) -> set[str]:

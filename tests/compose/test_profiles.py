@@ -50,7 +50,7 @@ def test_emqx_writes_to_kafka_also_when_the_topic_was_made_again(stack: Stack) -
 
 
 @pytest.mark.parametrize("name", ["influxdb2", "influxdb3"])
-def test_lesson_09_runs_on_a_later_influxdb(stack: Stack, tmp_path: Path, name: str) -> None:
+def test_lesson_10_runs_on_a_later_influxdb(stack: Stack, tmp_path: Path, name: str) -> None:
     stack.up(name, profiles=[name])
     env = {**stack.env, **advised(name), "LAB_HOME": str(tmp_path)}
     env["LAB_INFLUXDB_URL"] = f"http://127.0.0.1:{stack.port[name]}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from helpers.lab.runtime.program import CONF, Instance
 from helpers.lab.services import kafka, registry
 from helpers.lab.services.table import PROGRAMS, SERVICES
 from helpers.paths import ROOT
+from tests.notebooks.anatomy import lessons
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 ALL: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -88,7 +89,7 @@ def dockerfile(service: dict[str, Any]) -> str:
 def test_what_a_service_stores_is_in_a_volume_of_its_own(name: str) -> None:
     named = [each.split(":")[0] for each in ALL[name]["volumes"] if each[0] != "."]
     others = [each.split(":")[0] for other in ALL if other != name for each in ALL[other]["volumes"] if each[0] != "."]
-    assert named or name == "jupyter"
+    assert named
     assert set(named) <= set(COMPOSE["volumes"])
     assert not set(named) & set(others)
 
@@ -166,3 +167,12 @@ def test_jupyters_image_has_what_its_dockerfile_copies() -> None:
     copied = re.findall(r"^COPY (.*) \S+$", dockerfile(ALL["jupyter"]), re.MULTILINE)
     assert {name for each in copied for name in each.split()} == allowed
     assert all((ROOT / name).exists() for name in allowed)
+
+
+def test_jupyters_user_may_write_wherever_a_lesson_does() -> None:
+    [made] = re.findall(r"^RUN mkdir --mode=1777 (.*)$", dockerfile(ALL["jupyter"]), re.MULTILINE)
+    volumes = {each.split(":")[1] for each in ALL["jupyter"]["volumes"] if each[0] != "."}
+    assert {str(PurePosixPath("/lessons", each)) for each in made.split()} == volumes
+    code = "".join(cell.source for each in lessons() for cell in each.cells if cell.cell_type == "code")
+    assert {f"/lessons/{each}" for each in re.findall(r'\bROOT / "([^"]+)"', code)} <= volumes
+    assert re.search(r"LAB_HOME=(/\w+)/", dockerfile(ALL["jupyter"]))[1] in volumes  # type: ignore[index]

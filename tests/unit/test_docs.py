@@ -77,6 +77,40 @@ def test_the_workshops_times_are_the_lessons(lesson: Lesson) -> None:
     assert pace[-1] == int(header[2])
 
 
+def numbers(words: str) -> list[str]:
+    """The lessons in a list as a page has it: "02, 04 and 11 to 13"."""
+    return [
+        f"{number:02}"
+        for first, last in re.findall(r"(\d\d)(?: to (\d\d))?", words)
+        for number in range(int(first), int(last or first) + 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "call"),
+    [
+        ("or tune a broker (in ", ") start private ones", r"\blab\.(scratch|cluster|secured)\("),
+        ("will see no live figure in ", ". Repair it now", r"\b(LiveFigure|live\.figure|dashboard\.view)\("),
+    ],
+)
+def test_the_workshop_lists_the_lessons_that_do_it(before: str, after: str, call: str) -> None:
+    listed = " ".join(docs.text("WORKSHOP.md").split()).partition(before)[2].partition(after)[0]
+    doing = [
+        lesson.number
+        for lesson in LESSONS.values()
+        if any(
+            cell.cell_type == "code" and re.search(call, cell.source) for cell in anatomy.Lesson.read(lesson.path).cells
+        )
+    ]
+    assert numbers(listed) == doing
+
+
+def test_the_workshops_table_of_memory_has_each_lesson_once() -> None:
+    section = docs.text("WORKSHOP.md").partition("\n## Memory\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (\d\d.*) \| .*\d GB \|$", section, re.MULTILINE)
+    assert sorted(number for row in rows for number in numbers(row)) == [each.number for each in LESSONS.values()]
+
+
 def test_the_workshops_sums_are_those_of_its_table() -> None:
     page = " ".join(docs.text("WORKSHOP.md").split())
     times = re.findall(r"\| \d\d [^|]+ \| (\d+) s \| \d+ min \| (\d+) min \|", page)

@@ -149,6 +149,14 @@ def test_no_row_allows_a_circle() -> None:
     assert [row for row in MAY_IMPORT if row in reached(row)] == []
 
 
+def test_a_checkout_has_line_feeds_on_windows_too() -> None:
+    command = ["git", "ls-files", "--eol"]
+    listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    wrong = [line for line in listing.stdout.splitlines() if "eol=lf" not in line and "attr/-text" not in line]
+    assert wrong == []
+    assert "i/crlf" not in listing.stdout
+
+
 @pytest.mark.parametrize("path", [each for each in modules() if part(each) not in EVERYTHING], ids=name)
 def test_only_the_command_line_prints_or_exits(path: Path) -> None:
     called = {

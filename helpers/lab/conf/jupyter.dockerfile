@@ -1,9 +1,10 @@
 # JupyterLab with the lessons, for the compose profile `jupyter`. The notebooks themselves are mounted, not copied.
 FROM python:3.13.15-slim-bookworm
 WORKDIR /lessons
-# Whoever the container runs as may write here, and only here.
+# Whoever the container runs as may write here, and into the notebooks that are mounted. The compose file keeps both folders
+# in volumes; a new volume takes the folder's mode.
 ENV HOME=/learner LAB_HOME=/learner/lab LAB_CACHE=/opt/lab
-RUN mkdir --mode=1777 /learner
+RUN mkdir --mode=1777 /learner mine
 
 # Some lessons start a scratch broker of their own: the programs come along, and need no internet later.
 COPY pyproject.toml constraints.txt README.md ./
