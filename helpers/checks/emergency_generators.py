@@ -96,7 +96,9 @@ def _problem(value: dict[str, Any], generator: str, heard: dict[str, Any] | None
     if extra := [name for name in value if name not in _FIELDS]:
         return not_yet(f"There is an extra field, {extra[0]}.", "Sequence number and time travel beside the value.")
     if text := [name for name in _FIELDS[1:] if type(value[name]) not in {int, float}]:
-        return not_yet(f"{text[0]} is {value[text[0]]!r}, not a number.", "In JSON, numbers are written without quotes.")
+        return not_yet(
+            f"{text[0]} is {value[text[0]]!r}, not a number.", "In JSON, numbers are written without quotes."
+        )
     if value["generatorID"] != generator:
         return not_yet(
             f"This is a reading of {value['generatorID']}.", f"Look at reading.generator_id: {generator} is asked for."
