@@ -8,9 +8,8 @@ import threading
 import time
 from asyncio import CancelledError
 from collections.abc import Callable
-from traceback import walk_tb
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from helpers.errors import LessonError
 
@@ -37,7 +36,10 @@ class _Kernel:
             began = time.monotonic()
             times = times + 1 if self.away() and time.monotonic() - began < _AT_ONCE else 0
         if not done.is_set():  # waits of a client may be much longer
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            if hasattr(signal, "pthread_kill"):  # only a signal to its own thread ends a system call
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            else:  # Windows
+                signal.raise_signal(signal.SIGINT)
 
     def after(self, _result: object) -> None:
         self.done.set()
@@ -83,12 +85,10 @@ def explain_errors(look: Callable[[], object]) -> None:
 
 def _cut(error: Exception, trace: TracebackType) -> None:
     """Cut the frames of installed packages from a traceback's end, and the errors that led to one raised there."""
-    own = [frame.f_globals.get("__name__", "").split(".")[0] in {"__main__", "helpers"} for frame, _ in walk_tb(trace)]
-    if True not in own or own[-1]:
-        return
-    last: TracebackType | None = trace
-    for _ in range(len(own) - 1 - own[::-1].index(True)):
-        last = last and last.tb_next
-    if last is not None:
-        last.tb_next = None
-    error.__cause__, error.__suppress_context__ = None, True
+    kept, each = None, cast("TracebackType | None", trace)
+    while each is not None:
+        if each.tb_frame.f_globals.get("__name__", "").split(".")[0] in {"__main__", "helpers"}:
+            kept = each
+        each = each.tb_next
+    if kept is not None and kept.tb_next is not None:
+        kept.tb_next, error.__cause__, error.__suppress_context__ = None, None, True

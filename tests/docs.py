@@ -158,7 +158,7 @@ TESTED = {
     "uv run --group book python -m tools.handouts": "tests/browser/test_book.py",
     "uv run python -m tools.links": _UNIT,
     "uv run pytest tests/notebooks/test_hygiene.py -k NN": RUN,
-    'uv run python -m tools.new_lesson 12 "Locks and keys"': "tests/unit/test_new_lesson.py",
+    'uv run python -m tools.new_lesson 16 "Your title"': "tests/unit/test_new_lesson.py",
     "uv run python -m tools.tidy notebooks/NN_SLUG.ipynb": RUN,
 }
 

@@ -1,4 +1,4 @@
-"""Begin a lesson: ``python -m tools.new_lesson 12 "Locks and keys"``.
+"""Begin a lesson: ``python -m tools.new_lesson 16 "Your title"``.
 
 Writes what every lesson consists of: the notebook, its picture, its module of checks, its bank of answers, and its row
 in the catalogue. The lesson runs, and its checks are solved by its solutions; what remains is to say something.
@@ -6,6 +6,8 @@ in the catalogue. The lesson runs, and its checks are solved by its solutions; w
 
 from __future__ import annotations
 
+import json
+import keyword
 import re
 import sys
 from pathlib import Path
@@ -204,7 +206,7 @@ EXERCISES = [
 ]
 '''
 
-ROW = '        Lesson("{title}", "{file}", owns=("{word}",)),\n'
+ROW = '        Lesson({quoted}, "{file}", owns=("{word}",)),\n'
 END_OF_ROWS = "    )\n}\n"
 
 LEFT = """\
@@ -221,18 +223,20 @@ def create(number: str, title: str, root: Path = ROOT) -> str:
     """Write the lesson into the repository at ``root``. Return what is left to do.
 
     Raises:
-        LessonError: The number is not two digits, or there is such a lesson; nothing was written.
+        LessonError: The number is not two digits, the title makes no module's name, or a file is there already;
+            nothing was written.
     """
     word = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
-    if not re.fullmatch(r"\d\d", number) or not word:
+    slug = word.replace("-", "_")
+    if not re.fullmatch(r"\d\d", number) or not slug.isidentifier() or keyword.iskeyword(slug):
         raise LessonError(
-            f"{number!r} and {title!r} are not a number and a title.",
-            remedy='Give two digits and some words: python -m tools.new_lesson 12 "Locks and keys".',
+            f"{number!r} and {title!r} are not a number and a title that can name a Python module.",
+            remedy='Give two digits, and words that begin with a letter: python -m tools.new_lesson 16 "Your title".',
         )
     if there := sorted((root / "notebooks").glob(f"{number}_*.ipynb")):
         raise LessonError(f"Lesson {number} is there already: {there[0].name}.", remedy="Choose another number.")
-    slug = word.replace("-", "_")
     names = {"number": number, "title": title, "word": word, "slug": slug, "file": f"{number}_{slug}.ipynb"}
+    names["quoted"] = json.dumps(title, ensure_ascii=False)
     catalogue = root / "helpers" / "lessons.py"
     picture = (root / "notebooks" / "pictures" / "pipeline.svg").read_text(encoding="utf-8")
     written = {
@@ -241,10 +245,12 @@ def create(number: str, title: str, root: Path = ROOT) -> str:
         f"notebooks/questions/{slug}.toml": "".join(QUESTION.format(right=right) for right in "cab").lstrip(),
         f"helpers/checks/{slug}.py": CHECKS.format(**names),
         f"tests/notebooks/answers/{slug}.py": BANK.format(**names),
-        "helpers/lessons.py": catalogue.read_text(encoding="utf-8").replace(
-            END_OF_ROWS, ROW.format(**names) + END_OF_ROWS
-        ),
     }
+    if taken := [name for name in written if (root / name).exists()]:
+        raise LessonError(f"{', '.join(taken)} would be written over.", remedy="Choose another title.")
+    written["helpers/lessons.py"] = catalogue.read_text(encoding="utf-8").replace(
+        END_OF_ROWS, ROW.format(**names) + END_OF_ROWS
+    )
     for name, text in written.items():
         (root / name).write_text(text, encoding="utf-8")
     return LEFT.format(**names)

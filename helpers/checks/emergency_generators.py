@@ -47,9 +47,11 @@ def exercise_3(recorder: Recorder) -> Result:
     payload, value, problem = _reading(recorder, "fleet-exercise/small", "G-001")
     if problem:
         return problem
-    in_full = next((json_object(each.payload) for each in reversed(recorder.messages("fleet/G-001"))), None)
+    in_full = _in_full(recorder, "G-001")
     if in_full is None:
-        return not_yet("Nothing has come to fleet/G-001 to compare it with.", "The stub's first hand_in is needed too.")
+        return not_yet(
+            "No reading has come to fleet/G-001 to compare it with.", "The stub's first hand_in is needed too."
+        )
     if wrong := [name for name in ("temperature", "pressure", "fuel") if abs(value[name] - in_full[name]) > 1]:
         seen = f"{wrong[0]} is {value[wrong[0]]}, and in full it is {in_full[wrong[0]]}."
         return not_yet(seen, "Round it to whole units, no further.")
@@ -86,8 +88,14 @@ def _reading(recorder: Recorder, topic: str, generator: str) -> tuple[bytes, dic
         if message.payload.startswith((b"{'", b"Reading(")):
             hint = "Single quotes are Python, not JSON. Use to_json() or json.dumps."
         return b"", {}, not_yet(f"The payload is not a JSON object: {message.payload[:40]!r}.", hint)
-    heard = recorder.messages(f"fleet/{generator}")
-    return message.payload, value, _problem(value, generator, json_object(heard[-1].payload) if heard else None)
+    return message.payload, value, _problem(value, generator, _in_full(recorder, generator))
+
+
+def _in_full(recorder: Recorder, generator: str) -> dict[str, Any] | None:
+    """The last message to ``fleet/<generator>``, or None unless it is a reading of the generator."""
+    last = next(reversed(recorder.messages(f"fleet/{generator}")), None)
+    value = json_object(last.payload) if last else None
+    return value if value and not _problem(value, generator, None) else None
 
 
 def _problem(value: dict[str, Any], generator: str, heard: dict[str, Any] | None) -> Result | None:

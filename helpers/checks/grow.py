@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
@@ -18,7 +20,13 @@ _JOBS, _DONE, _RECEIPTS, _POISON = "grow-jobs", "grow-done", "grow-receipts", b"
 
 def exercise_1(recorder: Recorder) -> Result:  # noqa: PLR0911 - one answer for each mistake
     """No PUBACK came before its reading was in Kafka, and one came for each that is."""
-    stored = {int(each.value().split()[0]): each.timestamp()[1] / 1000 for each in recorder.kafka_records(_PROXIED)}
+    records = [(each, _number(each)) for each in recorder.kafka_records(_PROXIED)]
+    if changed := [each for each, number in records if number is None]:
+        return not_yet(
+            f"Offset {changed[0].offset()} of {_PROXIED} is not a reading as it was sent.",
+            "A proxy passes on message.payload, unchanged.",
+        )
+    stored = {number: each.timestamp()[1] / 1000 for each, number in records}
     came = {int(each.key()): float(each.value()) for each in recorder.kafka_records(_PUBACKS)}
     if not stored:
         return not_yet(
@@ -107,6 +115,12 @@ def exercise_3(recorder: Recorder) -> Result:  # noqa: PLR0911 - one answer for 
             "A consumer group could do that. crew() takes a number.",
         )
     return done(f"{len(wanted)} jobs are done, each once, by {workers} workers; {len(poison)} records were rejected.")
+
+
+def _number(record: Any) -> int | None:  # noqa: ANN401 - confluent_kafka.Message
+    """The number of the reading that a record holds, or None if a device never sent it so."""
+    found = re.fullmatch(rb"(\d+) x{20}", record.value() or b"")
+    return int(found[1]) if found else None
 
 
 def _falls_behind(partitions: int) -> int:

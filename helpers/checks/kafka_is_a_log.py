@@ -43,10 +43,8 @@ def _ordered(records: list[Any]) -> Result:
     if not records:
         return not_yet("The topic is empty.", "Produce the readings, and wait for the delivery reports with flush().")
     for record in records:
-        if (json_object(record.value()) or {}).get("generatorID") is None:
-            return not_yet(f"The record at offset {record.offset()} is not a reading.", "value=reading.to_json()")
-        if not header(record, "seq").isdigit():
-            return not_yet(f"The record at offset {record.offset()} has no header seq.", "headers=reading.headers()")
+        if problem := _not_a_reading(record):
+            return problem
     generators = {_generator_and_seq(record)[0] for record in records}
     return next((wrong for each in sorted(generators) if (wrong := _out_of_order(each, records))), None) or (
         done(f"{len(records)} readings of {len(generators)} generators, each generator in order, kept for a day.")
@@ -111,10 +109,9 @@ def exercise_2(recorder: Recorder) -> Result:
 def exercise_3(recorder: Recorder) -> Result:  # noqa: PLR0911 - one answer for each mistake
     """One record for each missing reading: key generator, value sequence number."""
     ns = recorder.here.ns
-    present: dict[str, set[int]] = defaultdict(set)
-    for record in recorder.kafka_records(_GAPS):
-        generator, seq = _generator_and_seq(record)
-        present[generator].add(seq)
+    present = _with_gaps(recorder)
+    if isinstance(present, Result):
+        return present
     wanted = {
         (generator, seq)
         for generator, numbers in present.items()
@@ -152,6 +149,29 @@ def exercise_3(recorder: Recorder) -> Result:  # noqa: PLR0911 - one answer for 
     if len(found) > len(wanted):
         return not_yet("Some missing readings are reported twice.", "Report each once; create() makes the topic anew.")
     return done(f"All {len(wanted)} missing readings are reported, and no others.")
+
+
+def _with_gaps(recorder: Recorder) -> dict[str, set[int]] | Result:
+    """The sequence numbers of each generator in the topic with gaps, or what is wrong with that topic."""
+    present: dict[str, set[int]] = defaultdict(set)
+    for record in recorder.kafka_records(_GAPS):
+        if _not_a_reading(record):
+            return not_yet(
+                f"{recorder.here.ns}{_GAPS} holds a record that is not a reading.",
+                f"Yours belong in {_MISSING}. with_gaps() makes the topic anew: run the exercise cell.",
+            )
+        generator, seq = _generator_and_seq(record)
+        present[generator].add(seq)
+    return present
+
+
+def _not_a_reading(record: Any) -> Result | None:  # noqa: ANN401
+    """What is wrong with a record that should be a reading, if anything."""
+    if not isinstance((json_object(record.value()) or {}).get("generatorID"), str):
+        return not_yet(f"The record at offset {record.offset()} is not a reading.", "value=reading.to_json()")
+    if not header(record, "seq").isdecimal():
+        return not_yet(f"The record at offset {record.offset()} has no header seq.", "headers=reading.headers()")
+    return None
 
 
 def _generator_and_seq(record: Any) -> tuple[str, int]:  # noqa: ANN401

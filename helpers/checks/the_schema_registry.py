@@ -107,9 +107,9 @@ def _under_contract(registry: SchemaRegistryClient, subject: str, record: Messag
     if reading is None:
         return not_yet(f"{place} cannot be read: {reason}.", "Let JSONSerializer make the value.")
     key = (record.key() or b"").decode(errors="replace")
-    if key != reading["generatorID"]:
+    if key != reading.get("generatorID"):  # an earlier version may not have asked for it
         return not_yet(
-            f"{place} has the key {key!r}, but its generator is {reading['generatorID']}.",
+            f"{place} has the key {key!r}, but its generator is {reading.get('generatorID')}.",
             "Pass the generator's id as key=, so that its readings stay in one partition and in order.",
         )
     return None

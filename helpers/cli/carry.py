@@ -26,6 +26,16 @@ _FILE = click.Path(exists=True, dir_okay=False)
 
 Command = Callable[..., None]
 
+# The counts that may mean losses, in words, and what helps.
+_LOSSES = {
+    "missing": ("missing before the bridge", "let the devices publish at QoS 1"),
+    "sessions_lost": ("sessions lost", "raise --session-expiry"),
+    "broker_dropped": ("dropped by the MQTT broker, for any of its clients", "give the MQTT broker a longer queue"),
+    "dropped_qos0": ("dropped at QoS 0", "let the devices publish at QoS 1"),
+    "truncated": ("dead letters that were cut to fit", "raise max.message.bytes of the Kafka topics, up to 1 MB"),
+    "unheard": ("commands without a subscriber", "have a device subscribe to its commands, or give --retain"),
+}
+
 
 def add_options(*each: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """Return one decorator that adds several options."""
@@ -86,11 +96,8 @@ def carry(  # noqa: PLR0913 - three are options
     else:
         console.print(f"\nLedger: {ledger.line()}", markup=False, soft_wrap=True)
     if lost := losses(ledger.counts, retained=getattr(config, "retain", False)):
-        raise LessonError(
-            "Messages may be missing: " + ", ".join(f"{count} {what}" for what, count in lost.items()) + ".",
-            remedy="A longer session expiry, a larger queue at the MQTT broker, or QoS 1 at the devices keep them; "
-            "commands need a device that is subscribed, or --retain.",
-        )
+        remedies = "; ".join(dict.fromkeys(lost.values()))
+        raise LessonError(f"Messages may be missing: {', '.join(lost)}.", remedy=f"{remedies}.")
 
 
 def _line_on(console: Console) -> Callable[[Snapshot], None]:
@@ -107,14 +114,10 @@ def _line_on(console: Console) -> Callable[[Snapshot], None]:
     return show
 
 
-def losses(counts: Counts, *, retained: bool = False) -> dict[str, int]:
-    """Return how many messages may be missing, by cause; ``retained``: commands wait for their device."""
-    found = {
-        "missing": "missing before the bridge",
-        "sessions_lost": "sessions lost",
-        "broker_dropped": "dropped by the MQTT broker, for any of its clients",
-        "dropped_qos0": "dropped at QoS 0",
-        "truncated": "dead letters that were cut to fit",
-        "unheard": "" if retained else "commands without a subscriber",
+def losses(counts: Counts, *, retained: bool = False) -> dict[str, str]:
+    """Return which messages may be missing, in words → what helps; ``retained``: commands wait for their device."""
+    return {
+        f"{count} {words}": remedy
+        for name, (words, remedy) in _LOSSES.items()
+        if (count := getattr(counts, name, 0)) and not (retained and name == "unheard")
     }
-    return {what: count for name, what in found.items() if what and (count := getattr(counts, name, 0))}

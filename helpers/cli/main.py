@@ -220,4 +220,4 @@ def simulate(**options: Any) -> None:  # noqa: ANN401  click passes the options 
     with mqtt.connected(client, found.mqtt), Progress(console=screen()) as progress:
         task = progress.add_task("Readings", total=round(plan.duration * plan.rate) or None)
         sent = publish(client, found.ns, plan, on_sent=lambda count: progress.update(task, completed=count))
-    click.echo(f"{sent} readings published and acknowledged.")
+    click.echo(f"{sent} readings published{' and acknowledged' if plan.qos else ': QoS 0 has no acknowledgement'}.")

@@ -14,7 +14,7 @@ from helpers.cli.carry import _FILE, carry, foreground
 @click.command(short_help="Let MQTT clients publish straight to Kafka.")
 @kafka_side
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=1885, show_default=True, help="Port to listen on.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=1885, show_default=True, help="Port to listen on.")
 @click.option("--users", type=_FILE, help="Password file, as mosquitto_passwd makes it.  [default: no passwords]")
 @click.option("--allow", multiple=True, help="Topics to publish to, such as 'generators/{user}/#'. May be repeated.")
 @click.option("--cert", "certfile", type=_FILE, help="PEM file with the proxy's certificate: listen with TLS.")

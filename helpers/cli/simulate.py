@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from helpers.fleet.fleet import Fleet, Reading
 _IN_FLIGHT = 1000
 _ACK_TIMEOUT = 30.0
 _LOOK_EVERY = 0.02
+_LONGEST = 1e9  # seconds, of a simulation and between two readings of a generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,7 @@ class Plan:
     ``duration`` 0 means until stopped. ``topic`` may hold ``{device}``, the generator's id.
 
     Raises:
-        ConfigurationError: A number is not positive, or the topic is not a valid topic name.
+        ConfigurationError: A number is out of range, or the topic is not a valid topic name.
     """
 
     size: int = 6
@@ -39,13 +41,13 @@ class Plan:
     qos: int = 1
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ConfigurationError("--size", f"must be at least 1, not {self.size}", remedy="Use 1 or more.")
-        if self.rate <= 0:
-            raise ConfigurationError("--rate", f"must be positive, not {self.rate:g}", remedy="Use more than 0.")
-        if self.duration < 0:
-            remedy = "Use 0 (until Ctrl-C) or more seconds."
-            raise ConfigurationError("--duration", f"must not be negative: {self.duration:g}", remedy=remedy)
+        for option, value, low, high, more in (
+            ("--size", self.size, 1, 1e6, ""),
+            ("--rate", self.rate, self.size / _LONGEST, 1000 * self.size, ", or a larger --size"),
+            ("--duration", self.duration, 0, _LONGEST, "; 0 means until Ctrl-C"),
+        ):
+            if not low <= value <= high:
+                raise ConfigurationError(option, f"cannot be {value:g}", remedy=f"Use {low:g} to {high:g}{more}.")
         try:
             sample = self.topic.format(device="G-001")
         except (KeyError, IndexError, ValueError, AttributeError) as error:
@@ -58,15 +60,15 @@ class Plan:
 
     def readings(self) -> Iterator[Reading]:
         """The readings in order; the fleet's clock starts now and each generator sends one every size/rate seconds."""
-        every = self.size / self.rate
         fleet = Fleet(size=self.size, seed=self.seed, start=datetime.now(UTC))
-        endless = fleet.readings(seconds=float(10**9), every=every)
+        endless = fleet.readings(every=self.size / self.rate)
         return islice(endless, round(self.duration * self.rate)) if self.duration else endless
 
 
 def publish(client: mqtt.Client, ns: str, plan: Plan, *, on_sent: Callable[[int], None] = lambda _sent: None) -> int:
     """Publish the plan's readings through a connected client whose loop runs. Return how many the broker acknowledged.
 
+    At QoS 0 nothing is acknowledged, and those count that were handed to the connection.
     ``seq``, ``time`` and ``boot`` travel as MQTT 5 user properties. ``on_sent`` is called with the count so far.
     Ctrl-C stops publishing, and the function waits for what is not acknowledged yet. While the broker is away the
     client keeps messages of QoS 1 and 2, and sends them when the broker is back.
@@ -74,8 +76,8 @@ def publish(client: mqtt.Client, ns: str, plan: Plan, *, on_sent: Callable[[int]
     Raises:
         LessonError: The broker acknowledged nothing for 30 s.
     """
-    acknowledged: list[int] = []
-    client.on_publish = lambda _client, _data, mid, _reason, _properties: acknowledged.append(mid)
+    acknowledged = Counter[str]()
+    client.on_publish = lambda *_: acknowledged.update(["readings"])
     began = time.monotonic()
     sent = expected = 0
     with contextlib.suppress(KeyboardInterrupt):
@@ -95,14 +97,12 @@ def publish(client: mqtt.Client, ns: str, plan: Plan, *, on_sent: Callable[[int]
     return expected
 
 
-def _acknowledged(acknowledged: list[int], wanted: int) -> None:
+def _acknowledged(acknowledged: Counter[str], wanted: int) -> None:
     """Wait until ``wanted`` messages are acknowledged, for as long as their number grows."""
     seen, deadline = -1, 0.0
-    while (count := len(acknowledged)) < wanted:
+    while (count := acknowledged["readings"]) < wanted:
         if count > seen:
             seen, deadline = count, time.monotonic() + _ACK_TIMEOUT
         if time.monotonic() > deadline:
-            raise LessonError(
-                "The MQTT broker stopped acknowledging.", remedy="`lab status` shows whether it runs; then start again."
-            )
+            raise LessonError("The MQTT broker stopped acknowledging.", remedy="See `lab status`, then start again.")
         time.sleep(_LOOK_EVERY)

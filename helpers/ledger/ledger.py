@@ -69,10 +69,16 @@ class Ledger:
         Return when each published reading was found and the topics are read to their ends, or nothing new has come
         for ``patience`` seconds. Records that were read before do not count again. A record's timestamp is the time of
         storing if the topic has ``message.timestamp.type=LogAppendTime``.
+
+        Raises:
+            LessonError: One of the topics does not exist, or Kafka does not answer.
         """
         topics = [f"{here.ns}{each}" for each in (topic, dead_letters) if each]
         with brokers.consumer(here) as consumer:
             known = consumer.list_topics(timeout=brokers.TIMEOUT).topics
+            if missing := [each for each in topics if each not in known]:
+                remedy = "Compare with what this Kafka has: a ledger puts the namespace in front of a name by itself."
+                raise LessonError(f"There is no topic {', '.join(missing)}.", remedy=remedy)
             unread = {(each, part) for each in topics for part in known[each].partitions}
             consumer.assign([TopicPartition(*each, 0) for each in unread])
             deadline = time.monotonic() + patience

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -14,22 +15,25 @@ from helpers.topics import TopicError, TopicMapping, is_mqtt_text
 
 Users = dict[str, tuple[int, bytes, bytes]]  # rounds, salt and hash by name
 
-_PBKDF2_SHA512 = "7"
+_LINE = re.compile(r"([^#:][^:]*):\$7\$([1-9]\d{0,8})" + 2 * r"\$((?:[A-Za-z\d+/]{4})+|[A-Za-z\d+/]+={1,2})" + r"\s*")
 
 
 def read_users(path: str | None) -> Users:
-    """Read a file of ``mosquitto_passwd``, of lines like ``name:$7$rounds$salt$hash``; else raise ``BridgeError``."""
-    users = {}
+    """Read a file of ``mosquitto_passwd``, of lines like ``name:$7$rounds$salt$hash``; else raise ``BridgeError``.
+
+    As in Mosquitto, empty lines and those that begin with ``#`` do not count.
+    """
+    users = Users()
     try:
-        for line in filter(None, Path(path).read_text(encoding="utf-8").splitlines() if path else ()):
-            name, _, stored = line.rpartition(":")
-            empty, kind, rounds, salt, expected = stored.split("$")
-            if (empty, kind) == ("", _PBKDF2_SHA512) and name:
-                users[name] = int(rounds), base64.b64decode(salt), base64.b64decode(expected)
-    except (OSError, ValueError) as error:
-        raise BridgeError(
-            f"The password file {path} cannot be used: {error}", remedy="make it with mosquitto_passwd, 2.0 or newer"
-        ) from error
+        text = Path(path).read_text(encoding="utf-8", errors="replace") if path else ""
+    except OSError as error:
+        raise BridgeError(f"The password file {path} cannot be read: {error}.", remedy="name another one") from error
+    for number, line in enumerate(text.splitlines(), start=1):
+        if found := _LINE.fullmatch(line):
+            users[found[1]] = int(found[2]), base64.b64decode(found[3]), base64.b64decode(found[4])
+        elif line.strip() and line[0] != "#":
+            cause = f"Line {number} of {path} has no PBKDF2 hash, which begins with $7$."
+            raise BridgeError(cause, remedy="make the file with mosquitto_passwd -H sha512-pbkdf2")
     return users
 
 

@@ -102,10 +102,7 @@ class Connection(asyncio.Protocol):
         if stop != self._stopped:
             self._stopped = stop
             self._since = self._server.now()
-            if stop:
-                self.transport.pause_reading()
-            else:
-                self.transport.resume_reading()
+            self.transport.pause_reading() if stop else self.transport.resume_reading()
 
     def acknowledge(self) -> None:
         """Answer what Kafka has stored, as far as nothing before it is missing."""

@@ -63,7 +63,7 @@ class Server(Run):
                 lambda: Client(self), config.host, config.port, backlog=_BACKLOG, reuse_port=config.reuse_port or None,
                 ssl=tls, ssl_handshake_timeout=config.connect_timeout if tls else None,
             )  # fmt: skip
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             raise BridgeError(f"The proxy cannot listen on {config.host}, port {config.port}: {error}",
                               remedy="choose another host or port") from error  # fmt: skip
         with contextlib.closing(listener):

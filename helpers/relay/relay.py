@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import threading
 import time
@@ -78,22 +79,29 @@ class Relay:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> Self:
-        """Listen on a free port of this machine. Raises ``LessonError`` if the relay is running already."""
+        """Listen on a port of this machine. Raises ``LessonError`` if it is taken, or the relay is running already."""
         if self._loop is not None:
             raise LessonError("This relay is already running.", remedy="Make a second Relay, or close this one first.")
-        runner = asyncio.Runner()
-        self._loop, self._gates = runner.get_loop(), {}
+        try:
+            listening = socket.create_server((self.host, self.port))
+        except (OSError, OverflowError) as error:
+            remedy = "Another program may use it: choose another one, or leave out `listen`."
+            raise LessonError(f"The relay cannot listen on port {self.port}.", remedy=remedy) from error
+        self.port, runner = listening.getsockname()[1], asyncio.Runner()
+        self._loop, self._gates = runner.get_loop(), {side: asyncio.Event() for side in (True, False)}
         self._thread = threading.Thread(target=_run, args=(runner,), name="relay", daemon=True)
         self._thread.start()
         self._opened = time.monotonic()
-        self._call(self._listen())
+        self.thaw()
+        self._server = self._call(asyncio.start_server(self._serve, sock=listening))
         return self
 
     def close(self) -> None:
         """Cut all connections and stop listening. A relay that is not running stays as it is."""
         if self._loop is None:
             return
-        self._call(self._shut())
+        self._loop.call_soon_threadsafe(self._server.close)
+        self._call(self._cut())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_TIMEOUT)
         self._loop = None
@@ -139,24 +147,14 @@ class Relay:
         """End all connections at once, without a DISCONNECT. Bytes held back are lost; clients may connect again."""
         self._call(self._cut())
 
-    def _call(self, coroutine: Any) -> None:  # noqa: ANN401
+    def _call(self, coroutine: Any) -> Any:  # noqa: ANN401
         if self._loop is None:
             coroutine.close()
             raise LessonError("This relay is not running.", remedy="Use it in a `with` block, or call start() first.")
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_TIMEOUT)
-
-    async def _listen(self) -> None:
-        await self._set({True, False}, free=True)
-        self._server = await asyncio.start_server(self._serve, self.host, self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def _shut(self) -> None:
-        self._server.close()
-        await self._cut()
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_TIMEOUT)
 
     async def _set(self, sides: set[bool], *, free: bool) -> None:
-        for side in sides:
-            gate = self._gates.setdefault(side, asyncio.Event())
+        for gate in (self._gates[side] for side in sides):
             gate.set() if free else gate.clear()
         for each in (each for connection in self._connections.values() for each in connection.directions):
             if self._gates[each.to_broker].is_set():

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from helpers.checks.brokers import MqttClient
+from helpers.errors import LessonError
 from helpers.fleet import Fleet
 from helpers.ledger import Ledger, name_of
 from tests.waiting import wait_until
@@ -50,5 +52,7 @@ def test_a_ledger_finds_each_reading_once(here: Any, unique: Callable[[str], str
     assert ledger.in_order
     assert [letter.value() for letter in ledger.dead_letters] == [b"?"]
 
+    with pytest.raises(LessonError, match=f"no topic {here.ns}{topic}-daed"):
+        ledger.read(here, topic, dead_letters=f"{topic}-daed")
     ledger.read(here, topic, dead_letters=f"{topic}-dead", patience=1)  # nor does reading again count twice
     assert ledger.counts() == expected

@@ -32,6 +32,10 @@ kernel.explain_errors(look)
 AWAY = ["LessonError: Kafka cannot be used.\n→ Type `lab up`."]
 
 
+# As on Windows.
+NO_PTHREAD_KILL = "import signal\n\ndel signal.pthread_kill"
+
+
 def outcome(folder: Path, *cells: str) -> Any:
     """The last of the cells after all of them ran, the one that connects first."""
     notebook = new_notebook(cells=[new_code_cell(source) for source in (CONNECT, *cells)])
@@ -63,6 +67,11 @@ def test_a_cell_that_waits_for_a_broker_that_went_away_is_ended(tmp_path: Path) 
     (tmp_path / "away").unlink()
     awaits = "import asyncio\n\nPath('away').touch()\nfor _ in range(500):\n    await asyncio.sleep(0.1)"
     assert errors(outcome(tmp_path, awaits)) == AWAY
+
+
+def test_a_cell_is_ended_where_threads_have_no_signals_of_their_own(tmp_path: Path) -> None:
+    waits = "import time\n\nPath('away').touch()\nfor _ in range(500):\n    time.sleep(0.1)"
+    assert errors(outcome(tmp_path, NO_PTHREAD_KILL, waits)) == AWAY
 
 
 def test_a_cell_that_ended_well_stays_without_an_error(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from helpers.lessons import LESSONS
 from helpers.paths import ROOT
 from tools import new_lesson
 
-NUMBER = f"{len(LESSONS):02}"
+NUMBER, TITLE = f"{len(LESSONS):02}", 'What is "new"?'
 COPIED = ("helpers", "notebooks", "tests", "tools", "data", "docs", "README.md", "pyproject.toml")
 
 
@@ -30,7 +30,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(path, folder / name, ignore=ignored)
         else:
             shutil.copy(path, folder)
-    new_lesson.create(NUMBER, "What is new?", folder)
+    new_lesson.create(NUMBER, TITLE, folder)
     return folder
 
 
@@ -44,14 +44,30 @@ def test_a_lesson_that_was_begun_keeps_the_rules_and_lacks_answers(tree: Path) -
     assert [each.partition("[")[0] for each in failed] == ["test_a_bank_is_complete"], said
 
 
-def test_a_lesson_that_is_there_is_not_written_over(tree: Path) -> None:
-    before = (tree / "helpers" / "lessons.py").read_text(encoding="utf-8")
-    with pytest.raises(LessonError, match=f"{NUMBER}_what_is_new"):
-        new_lesson.create(NUMBER, "Another", tree)
-    assert (tree / "helpers" / "lessons.py").read_text(encoding="utf-8") == before
+@pytest.mark.parametrize(
+    ("number", "title", "named"),
+    [
+        (NUMBER, "Another", f"{NUMBER}_what_is_new"),
+        ("98", "Locks and keys", "helpers/checks/locks_and_keys.py, tests/notebooks/answers/locks_and_keys.py"),
+        ("98", "Brokers", "helpers/checks/brokers.py"),  # not a lesson's module
+    ],
+)
+def test_nothing_is_written_over(tree: Path, number: str, title: str, named: str) -> None:
+    before = contents(tree)
+    with pytest.raises(LessonError, match=named):
+        new_lesson.create(number, title, tree)
+    assert contents(tree) == before
 
 
-@pytest.mark.parametrize(("number", "title"), [("7", "Copies"), ("x", "Copies"), (NUMBER, "?")])
+def contents(tree: Path) -> dict[Path, bytes]:
+    folders = ("helpers", "notebooks", "tests")
+    found = (path for folder in folders for path in (tree / folder).rglob("*") if "__pycache__" not in path.parts)
+    return {path: path.read_bytes() for path in found if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("number", "title"), [("7", "Copies"), ("x", "Copies"), (NUMBER, "?"), (NUMBER, "3 copies"), (NUMBER, "Class")]
+)
 def test_bad_arguments_are_refused(number: str, title: str, tmp_path: Path) -> None:
     with pytest.raises(LessonError, match="number and a title"):
         new_lesson.create(number, title, tmp_path)

@@ -30,7 +30,15 @@ POSIX_CALLS = {
         f"signal.{name}"
         for name in ("SIGKILL", "SIGSTOP", "SIGCONT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM", "alarm")
     ),
-    *("signal.pause", "signal.sigwait", "select.poll", "select.epoll", "socket.AF_UNIX", "socket.SO_REUSEPORT"),
+    *(
+        "signal.pause",
+        "signal.pthread_kill",
+        "signal.sigwait",
+        "select.poll",
+        "select.epoll",
+        "socket.AF_UNIX",
+        "socket.SO_REUSEPORT",
+    ),
 }
 # asyncio's loop on Windows, the proactor, has none of these.
 LOOP_CALLS = {"add_reader", "add_writer", "add_signal_handler"}
@@ -42,6 +50,7 @@ OPENS = {"os.open", "webbrowser.open", "tarfile.open", "self._sink.open", "self.
 EXCUSED = {
     ("archive.py", "os.nice"): 'hasattr(os, "nice")',
     ("processes.py", "start_new_session"): "start_new_session=not windows",
+    ("kernel.py", "signal.pthread_kill"): 'hasattr(signal, "pthread_kill")',
     ("worker.py", "start_new_session"): 'start_new_session=os.name != "nt"',
     ("processes.py", "/proc/"): 'sys.platform == "linux"',
     ("notebooks.py", "os.geteuid"): 'hasattr(os, "geteuid")',
@@ -88,6 +97,7 @@ def test_helpers_use_nothing_that_only_posix_has(path: Path) -> None:
         "from resource import getrlimit",
         "os.killpg(pid, 9)",
         "process.send_signal(signal.SIGKILL)",
+        "signal.pthread_kill(thread, 2)",
         "loop.add_reader(socket, read)",
         "subprocess.Popen(['kafka'], preexec_fn=os.setsid)",
         "Path('/var/lab').mkdir()",

@@ -19,6 +19,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from helpers import lab
+from helpers.cli.topics import make_topics
+from helpers.errors import LessonError
 from tests.integration.bridge.support import Bench, Devices, count, records, wait_until
 from tests.integration.bridge.test_commands import Generators, committed, produce
 from tests.integration.bridge.test_replay import write_dead_letters
@@ -75,6 +77,12 @@ def env(bench: Bench, lab_env: dict[str, str]) -> dict[str, str]:
         "LAB_KAFKA_BOOTSTRAP_SERVERS": bench.kafka.kafka["bootstrap.servers"],
     }
     return {**lab_env, "LAB_MQTT_PROVIDER": "", "LAB_KAFKA_PROVIDER": "", "LAB_NAMESPACE": bench.name, **given}
+
+
+def test_a_topic_that_kafka_refuses_is_named(bench: Bench) -> None:
+    with pytest.raises(LessonError, match="did not make no name: ") as caught:
+        make_topics(dict(bench.kafka.kafka), ("no name",), 1)
+    assert "--make-topics" in caught.value.remedy
 
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(6, marks=[pytest.mark.weekly, pytest.mark.timeout(900)])])

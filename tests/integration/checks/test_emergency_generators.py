@@ -114,6 +114,8 @@ def test_exercise_3_wants_few_bytes_and_no_loss(watch: Watch, fleet: Fleet) -> N
     reading = fleet.step(1)[0]
     publish(watch, SMALL, reading.to_json())
     assert "compare" in checks.exercise_3(watch).reason
+    publish(watch, "fleet/G-001", b'{"fuel": 3}')
+    assert "compare" in checks.exercise_3(watch).reason
     publish(watch, "fleet/G-001", reading.to_json())
     value = reading.value()
     whole = value | {name: round(value[name]) for name in ("temperature", "pressure", "fuel")}

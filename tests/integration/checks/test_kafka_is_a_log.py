@@ -151,6 +151,14 @@ def test_the_missing_readings_are_what_exercise_3_wants(watch: Watch) -> None:
     assert checks.exercise_3(watch).passed
 
 
+def test_exercise_3_turns_down_an_answer_in_the_topic_with_gaps(watch: Watch) -> None:
+    with_gaps(watch)
+    producer = Producer(watch.here.kafka)
+    producer.produce(f"{watch.here.ns}log-gaps", key="G-002", value="4")
+    assert producer.flush(30) == 0
+    assert_not_yet(checks.exercise_3(watch), "not a reading", "log-missing")
+
+
 @pytest.mark.parametrize(
     ("found", "reason", "hint"),
     [

@@ -106,6 +106,17 @@ def test_exercise_1_turns_down_records(
     assert_not_yet(checks.exercise_1(watch), reason, hint)
 
 
+def test_exercise_1_turns_down_a_record_of_an_earlier_version_without_generator(
+    watch: Watch, registry: SchemaRegistryClient
+) -> None:
+    register(watch, registry, "tank-readings", json.dumps(json.loads(TEXT) | {"required": ["fuel"]}), level="NONE")
+    first = registry.get_latest_version(f"{watch.here.ns}tank-readings-value").schema_id
+    register(watch, registry, "tank-readings", TEXT, level="NONE")
+    registry.set_compatibility(f"{watch.here.ns}tank-readings-value", "BACKWARD")
+    write(watch, "tank-readings", [("G-001", struct.pack(">bI", 0, first) + b'{"fuel": 1}', None)])
+    assert_not_yet(checks.exercise_1(watch), "its generator is None", "generator's id")
+
+
 def test_exercise_1_wants_several_generators(watch: Watch, registry: SchemaRegistryClient) -> None:
     register(watch, registry, "tank-readings", TEXT)
     same = framed(watch, registry, "tank-readings", READINGS[0])

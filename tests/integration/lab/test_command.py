@@ -125,6 +125,8 @@ def test_simulate_publishes_what_it_says(lab_env: dict[str, str], command: Comma
     )
     assert answer.returncode == 0, answer.stderr
     assert "50 readings published and acknowledged." in answer.stdout
+    answer = command(lab_env, "simulate", "--duration", "1", "--qos", "0", "--topic", f"{topic}/{{device}}")
+    assert "6 readings published: QoS 0 has no acknowledgement." in answer.stdout
 
 
 @pytest.mark.slow  # half a minute: 225 MB there and back, and three archives made

@@ -309,3 +309,5 @@ def test_a_port_that_is_taken_is_named(bench: Bench) -> None:
     with serving(bench.proxy_config()) as server, pytest.raises(BridgeError, match="cannot listen"):  # noqa: SIM117
         with serving(bench.proxy_config(port=server.port)):
             pass
+    with pytest.raises(BridgeError, match="cannot listen"), serving(bench.proxy_config(port=70_000)):
+        pass

@@ -73,6 +73,11 @@ EXERCISES = [
                 {_ALARM: "alarm if before and not hot else None", "100)": "106)"},
             ),
             Wrong("no generator", "both of the reading", {'{"generatorID": reading["generatorID"], ': "{"}),
+            Wrong(
+                "no generator",
+                "both of the reading",
+                {'{"generatorID": reading["generatorID"], ': '{"generatorID": reading, '},
+            ),
         ],
         right={
             "a class": _AS_CLASS,

@@ -28,6 +28,10 @@ EXERCISES = [
                 "not only some",
                 {"if error is None:": "if error is None and int(message.payload.split()[0]) < 11:"},
             ),
+            Wrong("another payload", "unchanged", {"message.payload, ": ""}),
+            Wrong("another payload", "unchanged", {"message.payload, ": "str(message.payload), "}),
+            Wrong("another payload", "unchanged", {"message.payload, ": "message.payload.split()[0], "}),
+            Wrong("another payload", "unchanged", {"message.payload, ": 'b"", '}),
         ],
         right={
             "a lambda": _STEP.format(_PRODUCE.format("lambda error, _: None if error else acknowledge()")),

@@ -16,8 +16,13 @@ from helpers.errors import ConfigurationError
     [
         ({"size": 0}, "--size"),
         ({"rate": 0}, "--rate"),
+        ({"size": 1_000_001}, "--size"),
         ({"rate": -1.0}, "--rate"),
+        ({"rate": 6001}, "--rate"),
+        ({"rate": 1e-10}, "--rate"),
+        ({"rate": float("nan")}, "--rate"),
         ({"duration": -1.0}, "--duration"),
+        ({"duration": float("inf")}, "--duration"),
         ({"topic": ""}, "--topic"),
         ({"topic": "generators/+"}, "--topic"),
         ({"topic": "generators/#"}, "--topic"),
@@ -36,6 +41,10 @@ def test_what_cannot_be_published_is_refused(options: dict[str, Any], setting: s
 
 def test_a_plan_has_as_many_readings_as_rate_and_duration_say() -> None:
     assert len(list(Plan(rate=50, duration=3).readings())) == 150
+
+
+def test_the_highest_rate_is_one_that_the_fleet_takes() -> None:
+    assert next(Plan(rate=6000).readings())
 
 
 def test_without_a_duration_it_goes_on() -> None:

@@ -28,18 +28,34 @@ def config(**changes: Any) -> ProxyConfig:
 
 def test_a_password_is_checked_against_its_hash(tmp_path: Path) -> None:
     file = tmp_path / "users.txt"
-    file.write_text(f"{ANA}\n\n")
+    file.write_text(f"# who may connect\n{ANA} \n\n#{ANA}\n")
     users = read_users(str(file))
+    assert list(users) == ["ana"]
     assert knows(users, "ana", b"secret")
     for name, password in (("ana", b"Secret"), ("ana", None), ("ben", b"secret"), (None, None), ("", b"")):
         assert not knows(users, name, password)
 
 
-@pytest.mark.parametrize("line", ["ana:secret", "ana", "ana:$6$salt$hash", "ana:$7$x$y$z"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ana:secret",
+        "ana",
+        "ana:$6$salt$hash",
+        f"ana:$6$101${SALT}${HASH}",
+        "ana:$7$x$y$z",
+        f"ana:$7$0${SALT}${HASH}",
+        f"ana:$7$101${SALT}$y",
+        "ana:$argon2id$v=19$m=47104,t=1,p=1$c2FsdA==$aGFzaA==",
+        "\ufffd",
+    ],
+)
 def test_another_password_file_is_refused(tmp_path: Path, line: str) -> None:
     file = tmp_path / "users.txt"
-    file.write_text(line)
-    with pytest.raises(BridgeError, match="mosquitto_passwd"):
+    file.write_text(f"{ANA}\n# another kind\n{line}\n", encoding="utf-8")
+    with pytest.raises(
+        BridgeError, match=r"Line 3 of (.|\n)* has no PBKDF2 hash(.|\n)*mosquitto_passwd -H sha512-pbkdf2"
+    ):
         config(users=str(file))
 
 

@@ -310,6 +310,18 @@ def test_a_relay_listens_on_a_port_that_is_known_before_it_starts(broker: Broker
             socket.create_connection(("127.0.0.1", port), WITHIN).close()
 
 
+def test_a_relay_whose_port_is_taken_says_so_and_starts_when_it_is_free(broker: Broker) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        relay = Relay("127.0.0.1", broker.port, listen=other.getsockname()[1])
+        for _time in range(2):
+            with pytest.raises(LessonError, match=f"port {relay.port}"):
+                relay.start()
+        assert not [each for each in threading.enumerate() if each.name == "relay"]
+        relay.close()
+    with relay:
+        socket.create_connection((relay.host, relay.port), WITHIN).close()
+
+
 def test_a_relay_that_closes_while_connections_open_leaves_nothing_behind(
     broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
