@@ -15,7 +15,8 @@ from helpers.topics import TopicError, TopicMapping, is_mqtt_text
 
 Users = dict[str, tuple[int, bytes, bytes]]  # rounds, salt and hash by name
 
-_LINE = re.compile(r"([^#:][^:]*):\$7\$([1-9]\d{0,8})" + 2 * r"\$((?:[A-Za-z\d+/]{4})+|[A-Za-z\d+/]+={1,2})" + r"\s*")
+_BASE64 = r"((?:[A-Za-z\d+/]{4})*(?:[A-Za-z\d+/]{2}==|[A-Za-z\d+/]{3}=)?)"
+_LINE = re.compile(rf"([^#:][^:]*):\$7\$([1-9]\d{{0,8}})\${_BASE64}\${_BASE64}\s*")
 
 
 def read_users(path: str | None) -> Users:

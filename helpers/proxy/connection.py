@@ -102,7 +102,8 @@ class Connection(asyncio.Protocol):
         if stop != self._stopped:
             self._stopped = stop
             self._since = self._server.now()
-            self.transport.pause_reading() if stop else self.transport.resume_reading()
+            switch = self.transport.pause_reading if stop else self.transport.resume_reading
+            switch()
 
     def acknowledge(self) -> None:
         """Answer what Kafka has stored, as far as nothing before it is missing."""
