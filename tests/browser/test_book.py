@@ -171,7 +171,7 @@ def test_what_a_page_would_fetch_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.weekly  # it runs every lesson
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_every_figure_of_every_lesson_is_drawn(browser: Any, lab_env: dict[str, str], tmp_path: Path) -> None:
     notebooks = {each.path.name: runs.run(each, env=lab_env, kept=tmp_path / "kept") for each in lessons()}
     site.write(tmp_path / "site", notebooks)
