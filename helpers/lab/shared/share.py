@@ -191,7 +191,7 @@ def _open(lab: State, settings: Settings, listeners: Mapping[str, Listener]) -> 
         "ip": login.ip,
         "user": login.user,
         "password": login.password,
-        "doors": {listeners[name].port: f"http://127.0.0.1:{lab.services[name].ports[0]}" for name in proxied},
+        "listeners": {listeners[name].port: f"http://127.0.0.1:{lab.services[name].ports[0]}" for name in proxied},
     }
     (folder / "gate.json").write_text(json.dumps(config), encoding="utf-8")
     proxy = processes.start([sys.executable, "-m", "helpers.lab.services.gate"], log=folder / "log.txt", folder=folder)

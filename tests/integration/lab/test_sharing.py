@@ -147,7 +147,7 @@ def test_every_service_works_from_other_machines(room: Room, unique: Callable[[s
 @pytest.mark.parametrize("service", list(SERVICES))
 @pytest.mark.parametrize("password", ["", "wrong"])
 def test_nobody_connects_without_the_password(room: Room, service: str, password: str) -> None:
-    # Somebody on this machine was let in without one, just now: that must not open the other door.
+    # Somebody on this machine connected without one, just now: that must not let anybody connect from another machine.
     local = {each.service.name: each for each in lab.status(room.settings)}[service]
     if local.endpoint is None:
         pytest.skip("InfluxDB is not installed")
