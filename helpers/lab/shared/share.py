@@ -138,7 +138,7 @@ def _listeners(how: Shared, settings: Settings, chosen: Mapping[str, str]) -> di
         if provider in {"given", "compose"}:
             raise LabError(
                 f"The lab can share only services that it starts itself, and {name} comes from elsewhere ({provider}).",
-                remedy="`docker compose down` ends the containers; `lab leave`, or unset the LAB_* variables.",
+                remedy="`docker compose down`, `lab leave`, or unset LAB_* variables; or end the sharing: `lab down`.",
             )
     password = _credentials(settings.home / "share", how.address)
     return {
