@@ -97,7 +97,7 @@ def test_the_board_is_served_survives_a_reset_and_is_forgotten(
     with mqtt.connected(client, here.mqtt):
         client.publish(topic, json.dumps(entry._asdict()), qos=1, retain=True).wait_for_publish(30)
         client.publish(f"lab-progress/{room}/ana/start_here/junk", "junk", qos=1, retain=True).wait_for_publish(30)
-    assert run_lab(lab_env, "reset").returncode == 0
+    assert run_lab(lab_env, "reset", "--all").returncode == 0
 
     command = [LAB, "board", "--port", "0"]
     with subprocess.Popen(command, env=lab_env, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL) as process:

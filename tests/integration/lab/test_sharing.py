@@ -239,6 +239,9 @@ def test_two_learners_do_the_same_lessons_at_once(room: Room, unique: Callable[[
     # The instructor's own reset touches no learner; asked to, it clears one, or all.
     assert run_lab(room.env, "reset").returncode == 0
     assert made("log")[ben["name"]] == first[ben["name"]]
+    everything = run_lab(room.env, "reset", "--all")
+    assert everything.returncode == 2
+    assert "--all: it is for your own lab" in everything.stderr
     assert "topic" in run_lab(room.env, "reset", "--learner", ben["name"]).stdout
     assert made("log")[ben["name"]] == set()
     run_lab(ana["env"], "run", "00")
