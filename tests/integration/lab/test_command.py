@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import platform
 import uuid
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -20,6 +22,7 @@ from helpers.checks.brokers import retained
 from helpers.lab import doctor
 from helpers.lab.runtime import artifacts, ports
 from helpers.lab.services import mqtt
+from helpers.lab.services.table import PROGRAMS
 from helpers.lab.settings import Settings
 
 Command = Callable[..., CompletedProcess[str]]
@@ -86,8 +89,17 @@ def test_logs_are_shown(lab_env: dict[str, str], command: Command) -> None:
 def test_the_doctor_finds_a_healthy_lab(lab_env: dict[str, str], command: Command) -> None:
     answer = command(lab_env, "doctor")
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    for what in ("Java", "Memory", "Disk", "Ports", "Packages", "Widgets", "MQTT", "Kafka", "Schema"):
+    for what in ("Lessons", "Java", "Memory", "Disk", "Ports", "Packages", "Widgets", "MQTT", "Kafka", "Schema"):
         assert what in answer.stdout
+    # A report of a problem begins with it: versions, the system, and where each service is and what provides it.
+    for told in (metadata.version("mqtt-and-kafka-lessons"), platform.python_version(), platform.platform()):
+        assert told in answer.stdout
+    for each in json.loads(command(lab_env, "status", "--json").stdout):
+        assert not each["ready"] or f"({each['address']}, {PROGRAMS[each['provider']].title})" in answer.stdout
+
+
+def test_the_version_is_shown(lab_env: dict[str, str], command: Command) -> None:
+    assert command(lab_env, "--version").stdout == f"lab, version {metadata.version('mqtt-and-kafka-lessons')}\n"
 
 
 def test_the_doctor_names_a_remedy(here: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
