@@ -58,6 +58,7 @@ TESTED = {
     "lab doctor": RUN,
     "lab logs kafka": RUN,
     "lab reset": RUN,
+    "lab reset --all": _COMMAND,
     "lab run 00": RUN,
     "lab run 00 01": "not run: as `lab run 00`",
     "lab run 02": "not run: as `lab run 00`",

@@ -10,14 +10,12 @@ import click
 import paho.mqtt.client as paho
 
 from helpers import lab
-from helpers.board import follow, practice, record
-from helpers.board.page import server
+from helpers.board import follow, page, practice, record
+from helpers.errors import ConfigurationError
 from helpers.lab.connect import attach
 from helpers.lab.progress import OnScreen
 from helpers.lab.runtime import ports
-from helpers.lab.services import mqtt
-from helpers.lab.services.base import Names
-from helpers.lab.services.table import SERVICES
+from helpers.lab.services import base, mqtt
 from helpers.lessons import BOARD, PATHS
 
 
@@ -33,9 +31,8 @@ def progress(reader: str | None, export: Path | None, *, report: bool) -> None:
     entries = record.load(lab.Settings.from_environment().home)
     if export:
         record.write(export, entries)
-        click.echo(f"{export} holds your progress. On the board you are {export.stem}.")
-    else:
-        click.echo("\n".join(practice.report(entries) if report else practice.overview(entries, reader)))
+        return click.echo(f"{export} holds your progress. On the board you are {export.stem}.")
+    return click.echo("\n".join(practice.report(entries) if report else practice.overview(entries, reader)))
 
 
 @click.command(short_help="Show how a room is doing, on a page.")
@@ -48,16 +45,19 @@ def board(files: tuple[Path, ...], port: int, *, forget: bool) -> None:
     It shows learners who used `lab join --board`, or those in the FILES that `lab progress --export` wrote.
     """
     settings = lab.Settings.from_environment()
-    read = {file.stem: record.read(file) for file in files}
-    topics = {f"{BOARD}/files/{who}/{key}": each for who, entries in read.items() for key, each in entries.items()}
+    if alike := sorted({file.stem for file in files if [each.stem for each in files].count(file.stem) > 1}):
+        raise ConfigurationError("FILES", f"several named {', '.join(alike)}", remedy="Name each after its learner.")
+    if files and forget:
+        raise ConfigurationError("--forget", "it deletes from the broker, not FILES", remedy="Leave out one of them.")
+    topics = {f"{BOARD}/files/{each.stem}/{key}": entry for each in files for key, entry in record.read(each).items()}
     if files:
         return _serve(topics, port)
     broker = attach(settings, report=OnScreen(), only=["mqtt"]).mqtt
     if forget:
         own = [settings.ns[:-1], *follow.agreed(settings.home)[2:]] if settings.joined else ["+"]
         follow.agree(settings.home, "", "")
-        names = Names(owned=lambda _topic: True, filters=[f"{BOARD}/+/{each}/#" for each in own], sessions=[])
-        return click.echo(f"Entries deleted: {SERVICES['mqtt'].reset(broker, names)['retained messages']}.")
+        names = base.Names(owned=lambda _topic: True, filters=[f"{BOARD}/+/{each}/#" for each in own], sessions=[])
+        return click.echo(f"Entries deleted: {mqtt.MQTT.reset(broker, names)['retained messages']}.")
 
     def on_message(_client: object, _data: object, message: paho.MQTTMessage) -> None:
         topics.pop(message.topic, None)
@@ -71,7 +71,7 @@ def board(files: tuple[Path, ...], port: int, *, forget: bool) -> None:
 
 
 def _serve(topics: Mapping[str, record.Entry], port: int) -> None:
-    with server(topics, ports.LOOPBACK, ports.next_free(port, but=set())) as running, suppress(KeyboardInterrupt):
-        page = f"http://{ports.LOOPBACK}:{running.server_port}/"
-        click.echo(f"The board: {page}   For a projector, counts only: {page}room   Ctrl-C ends it.")
+    with page.server(topics, ports.LOOPBACK, ports.next_free(port, but=set())) as running, suppress(KeyboardInterrupt):
+        address = f"http://{ports.LOOPBACK}:{running.server_port}/"
+        click.echo(f"The board: {address}   For a projector, counts only: {address}room   Ctrl-C ends it.")
         running.serve_forever()

@@ -57,6 +57,7 @@ def main() -> None:
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mqtt-and-kafka-lessons", prog_name="lab")
 @click.pass_context
 def command(context: click.Context) -> None:
     """Real MQTT and Kafka brokers on this machine, and the lessons that use them.

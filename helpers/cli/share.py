@@ -77,15 +77,20 @@ def leave() -> None:
 @click.option("--lesson", help="Only what this lesson made, for example 02.")
 @click.option("--learner", metavar="NAME", help="What this learner created on a lab that you share.")
 @click.option("--everyone", is_flag=True, help="What you and all learners created on a lab that you share.")
-def reset(lesson: str | None, learner: str | None, *, everyone: bool) -> None:
+@click.option("--all", "everything", is_flag=True, help="On a lab of your own also what you made without a lesson.")
+def reset(lesson: str | None, learner: str | None, *, everyone: bool, everything: bool) -> None:
     """Delete what lessons made: topics, groups with their offsets, subjects, retained messages, sessions, points.
 
-    Only in your own namespace (LAB_NAMESPACE); on brokers that others use too, only names that a lesson owns.
+    Only names that a lesson owns, in your own namespace (LAB_NAMESPACE). What you made under other names stays, unless
+    you add --all.
     """
     chosen = lessons.find(lesson) if lesson else None
     settings = lab.Settings.from_environment()
     if (learner or everyone) and State.load(settings.home).shared is None:
         raise ConfigurationError("lab reset", "this lab is not shared", remedy="Leave out --learner and --everyone.")
+    alone = resetting.exclusive(settings)
+    if everything and (lesson or settings.ns or not alone):
+        raise ConfigurationError("--all", "it is for your own lab, with no namespace or lesson", remedy="Leave it out.")
     found = attach(settings, report=OnScreen())
     try:
         names = [namespace(learner) if learner else settings.ns]
@@ -93,8 +98,7 @@ def reset(lesson: str | None, learner: str | None, *, everyone: bool) -> None:
         raise ConfigurationError("--learner", error.cause, remedy=error.remedy) from error
     if everyone:
         names += [f"{each}-" for each in joining.learners(found.kafka)]
-    alone = resetting.exclusive(settings)
-    what = [resetting.names(ns, chosen, alone=alone) for ns in names]
+    what = [resetting.names(ns, chosen, alone=alone, everything=everything) for ns in names]
     deleted = sum((resetting.reset(found.status, each) for each in what), Counter[str]())
     counted = [f"{n} {kind if n > 1 else kind.removesuffix('s')}" for kind, n in sorted(deleted.items()) if n]
     click.echo(f"Deleted: {', '.join(counted)}." if counted else "There was nothing to delete.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import shutil
 import sys
@@ -9,7 +10,7 @@ import time
 import tomllib
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata, util
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from packaging.requirements import Requirement
 
 from helpers.errors import LessonError
 from helpers.lab import lifecycle
-from helpers.lab.connect import attach
+from helpers.lab.connect import attach, provided_by
 from helpers.lab.progress import Reporter, html_table
 from helpers.lab.runtime import artifacts, java, ports, processes
 from helpers.lab.settings import Settings
@@ -77,7 +78,12 @@ def examine(settings: Settings, *, report: Reporter) -> Report:
     before = lifecycle.status(settings)
     machine = (_java(), _memory(before), _disk(settings.home), _disk(settings.cache), _ports(before))
     services = tuple(_services(settings, report))
-    return Report((*machine, _packages(), _widgets(), _downloads(settings), *services, *_shared(settings)))
+    return Report((_lessons(), *machine, _packages(), _widgets(), _downloads(settings), *services, *_shared(settings)))
+
+
+def _lessons() -> Check:
+    version, python = metadata.version("mqtt-and-kafka-lessons"), platform.python_version()
+    return Check(name="Lessons", passed=True, seen=f"{version}, Python {python}, {platform.platform()}")
 
 
 def _attempt(name: str, action: Callable[[], str], *, remedy: str) -> Check:
@@ -85,10 +91,9 @@ def _attempt(name: str, action: Callable[[], str], *, remedy: str) -> Check:
         return Check(name=name, passed=True, seen=action())
     except LessonError as error:
         return Check(name=name, passed=False, seen=error.cause, remedy=error.remedy or remedy)
-    except KafkaException as error:
-        return Check(name=name, passed=False, seen=error.args[0].str(), remedy=remedy)
     except Exception as error:  # noqa: BLE001  any error of a client is a result
-        return Check(name=name, passed=False, seen=f"{type(error).__name__}: {error}", remedy=remedy)
+        seen = error.args[0].str() if isinstance(error, KafkaException) else f"{type(error).__name__}: {error}"
+        return Check(name=name, passed=False, seen=seen, remedy=remedy)
 
 
 def _services(settings: Settings, report: Reporter) -> Iterator[Check]:
@@ -103,7 +108,7 @@ def _services(settings: Settings, report: Reporter) -> Iterator[Check]:
 
 def _smoke_test(status: lifecycle.Status, name: str) -> Check:
     service, endpoint = status.service, status.endpoint
-    if endpoint is None and not service.required:
+    if endpoint is None:
         return Check(name=service.title, passed=True, seen=f"not available; only lesson 10 uses {service.title}")
 
     def action() -> str:
@@ -113,10 +118,11 @@ def _smoke_test(status: lifecycle.Status, name: str) -> Check:
         seen = service.smoke_test(endpoint, name)
         return f"{seen} in {(time.monotonic() - began) * 1000:.0f} ms"
 
-    remedy = f"`lab logs {service.name}` shows its log."
+    remedy = f"`{'docker compose' if status.provider == 'compose' else 'lab'} logs {service.name}` shows its log."
     if status.provider == "given":
         remedy = f"Check its {service.prefix}* variables, and that you may use names that begin with LAB_NAMESPACE."
-    return _attempt(service.title, action, remedy=remedy)
+    check = _attempt(service.title, action, remedy=remedy)
+    return replace(check, seen=f"{check.seen} ({endpoint.address}, {provided_by(status)})")
 
 
 def _shared(settings: Settings) -> Iterator[Check]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,7 +57,7 @@ class Status:
 
 
 def up(
-    settings: Settings, *, report: Reporter = _NO_REPORT, only: Iterable[str] = SERVICES, share: str | None = None
+    settings: Settings, *, report: Reporter = _NO_REPORT, only: Collection[str] = SERVICES, share: str | None = None
 ) -> list[Status]:
     """Start the services that do not run and return when all are ready. Those that run are left alone.
 
@@ -74,14 +74,14 @@ def up(
     with state.locked(settings.home) as lab:
         if lab.unreadable:
             report.say(f"The lab's state file could not be read, and was renamed to {settings.home}/state.unreadable.")
-        in_compose = _composed(lab, settings)
+        in_compose = _composed(lab, settings, only)
         chosen = {name: provider(SERVICES[name], settings, composed=in_compose) for name in only}
         with sharing.shared(share, lab, settings, chosen) as listeners:
             own = {name: PROGRAMS[each] for name, each in chosen.items() if each in PROGRAMS}
             missing = {name: program for name, program in own.items() if not _serves(lab, name, program, settings)}
             if missing:
                 _start(missing, listeners, lab, settings, report)
-    return status(settings, only=only)
+    return _statuses(only, lab, settings, in_compose)
 
 
 def down(settings: Settings, *, wipe: bool = False) -> list[str]:
@@ -104,10 +104,13 @@ def down(settings: Settings, *, wipe: bool = False) -> list[str]:
     return ended
 
 
-def status(settings: Settings, *, only: Iterable[str] = SERVICES) -> list[Status]:
+def status(settings: Settings, *, only: Collection[str] = SERVICES) -> list[Status]:
     """Probe the services, side by side."""
     lab = state.State.load(settings.home)
-    in_compose = _composed(lab, settings)
+    return _statuses(only, lab, settings, _composed(lab, settings, only))
+
+
+def _statuses(only: Iterable[str], lab: state.State, settings: Settings, in_compose: Mapping[str, int]) -> list[Status]:
     with ThreadPoolExecutor(len(SERVICES)) as pool:
         return list(pool.map(lambda name: _look(SERVICES[name], lab, settings, in_compose), only))
 
@@ -115,7 +118,8 @@ def status(settings: Settings, *, only: Iterable[str] = SERVICES) -> list[Status
 def _look(service: Service[Any], lab: state.State, settings: Settings, in_compose: Mapping[str, int]) -> Status:
     chosen = provider(service, settings, composed=in_compose)
     running = lab.services.get(service.name)
-    if running and chosen != "given":
+    # What has ended, and would not be started again, says nothing: Docker Compose may provide the service by now.
+    if running and chosen != "given" and (chosen in PROGRAMS or running.process.alive()):
         return _look_at(running, service, settings)
     if chosen in PROGRAMS:
         log = _instance(service, PROGRAMS[chosen], settings).log
@@ -141,10 +145,12 @@ def _look_at(running: state.Running, service: Service[Any], settings: Settings) 
     )
 
 
-def _composed(lab: state.State, settings: Settings) -> Mapping[str, int]:
+def _composed(lab: state.State, settings: Settings, only: Iterable[str]) -> Mapping[str, int]:
+    """Return the ports of those services in containers that nothing else provides."""
+    forced = {name for name, choice in settings.providers.items() if choice != "compose"}
+    known = forced.union(settings.external, (name for name, each in lab.services.items() if each.process.alive()))
     # Skip the slow `docker compose ps` when all services are known.
-    known = set(lab.services) | set(settings.external)
-    return {} if known >= {name for name, each in SERVICES.items() if each.required} else composed()
+    return {name: port for name, port in composed().items() if name not in known} if set(only) - known else {}
 
 
 def _serves(lab: state.State, name: str, program: Program, settings: Settings) -> bool:
@@ -184,9 +190,8 @@ def _start(
     instances = {}
     for name, program in programs.items():
         before = lab.services.get(name)
-        chosen, message = _ports(SERVICES[name], program, before, taken, any_port=settings.any_port)
-        if message:
-            report.say(message)
+        again = before.ports if before and before.program == program.name else ()
+        chosen = _ports(SERVICES[name], again, taken, settings, report)
         instance = _instance(SERVICES[name], program, settings)
         instances[name] = replace(instance, ports=chosen, listener=listeners.get(name))
 
@@ -204,22 +209,22 @@ def _start(
 
 
 def _ports(
-    service: Service[Any], program: Program, before: state.Running | None, taken: set[int], *, any_port: bool
-) -> tuple[tuple[int, ...], str]:
-    """Return the ports that the program had before, else the usual ones, else the next free ones, and a message.
+    service: Service[Any], again: tuple[int, ...], taken: set[int], settings: Settings, report: Reporter
+) -> tuple[int, ...]:
+    """Return the ports that the program had before (``again``), else the usual ones, else the next free ones.
 
-    The ports are added to those that are ``taken``. The message is "" if the service gets its usual port.
+    They are added to those that are ``taken``. If the service does not get its usual port, ``report`` says why.
     """
-    again = before if before and before.program == program.name else None
-    usual = again.ports if again else service.ports
+    usual = again or service.ports
     chosen: list[int] = []
     for port in usual:
-        chosen.append(ports.next_free(ports.any_free() if any_port and not again else port, but=taken))
+        chosen.append(ports.next_free(ports.any_free() if settings.any_port and not again else port, but=taken))
         taken.add(chosen[-1])
-    if any_port or chosen[0] == usual[0]:
-        return tuple(chosen), ""
-    holder = ports.holder(usual[0])
-    return tuple(chosen), f"{service.title}: port {usual[0]} is used by {holder}, so it listens on {chosen[0]}."
+    if not settings.any_port and chosen[0] != usual[0]:
+        report.say(
+            f"{service.title}: port {usual[0]} is used by {ports.holder(usual[0])}, so it listens on {chosen[0]}."
+        )
+    return tuple(chosen)
 
 
 def _end(names: Iterable[str], lab: state.State, settings: Settings) -> list[str]:
@@ -231,8 +236,7 @@ def _end(names: Iterable[str], lab: state.State, settings: Settings) -> list[str
     }
     running = dict(processes.started_in(programs))
     for folder, (name, program) in programs.items():
-        recorded = lab.services.get(name)
-        if recorded and recorded.program == program.name and recorded.process.alive():
+        if (recorded := lab.services.get(name)) and recorded.program == program.name and recorded.process.alive():
             running[folder] = recorded.process
     with ThreadPoolExecutor(max(1, len(running))) as pool:
         list(pool.map(lambda folder: running[folder].end(grace=programs[folder][1].grace), running))

@@ -17,14 +17,12 @@ def exclusive(settings: Settings) -> bool:
     return not settings.external and State.load(settings.home).shared is None
 
 
-def names(ns: str, lesson: Lesson | None, *, alone: bool) -> Names:
-    """Return the names that a reset may delete.
+def names(ns: str, lesson: Lesson | None, *, alone: bool, everything: bool = False) -> Names:
+    """Return the names that a reset may delete: one lesson's or all lessons', in the namespace.
 
-    One lesson's names; or all lessons' names; or, if only this learner uses the brokers (``alone``), every name but
-    the brokers' own and the room's board.
+    ``alone``: only this learner uses the brokers. ``everything``: every name but the brokers' own and the room's board.
     """
     lessons = [lesson] if lesson else list(LESSONS.values())
-    everything = alone and not ns and lesson is None
 
     def owned(name: str) -> bool:
         return not name.startswith(("_", "$", BOARD)) if everything else any(each.owned(name, ns) for each in lessons)

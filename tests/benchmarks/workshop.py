@@ -2,7 +2,7 @@
 
     uv run python tests/benchmarks/workshop.py [--learners 30] [--rounds 3] [--mqtt embedded] [--lessons 00 04]
 
-Each learner is a process with a namespace, which comes in through the doors of a shared lab, with TLS and the password.
+Each learner is a process with a namespace, which connects to the listeners of a shared lab, with TLS and the password.
 Everybody begins every round at the same moment and waits for nothing in between, as if a whole room pressed *Run All*
 together: a worse moment than a workshop brings. Clients and brokers share this machine's cores, so brokers on a machine
 of their own have more to give. ``--lessons`` runs whole lessons instead, headless, one each.

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from helpers.lab.services.table import SERVICES
 from helpers.lessons import LESSONS, PATHS, Lesson, steps
 from helpers.paths import ROOT
 from tests import docs
@@ -21,6 +22,11 @@ def test_every_command_has_a_test_or_a_reason(page: str) -> None:
 
 def test_the_table_has_no_command_that_no_page_has() -> None:
     assert set(docs.TESTED) <= {each for page in docs.PAGES for each in docs.commands(page)}
+
+
+def test_the_page_on_security_names_every_service_that_a_shared_lab_opens() -> None:
+    paragraph = docs.text("SECURITY.md").partition("`lab up --share ADDRESS`")[2].partition("\n- ")[0].lower()
+    assert [name for name in SERVICES if name not in paragraph] == []
 
 
 def _slug(heading: str) -> str:

@@ -49,18 +49,22 @@ def test_no_learner_owns_another_learners_names(one: str, other: str, word: tupl
         assert not mine(word[1])
 
 
-def test_alone_and_without_a_namespace_everything_goes_but_what_is_the_brokers_own() -> None:
-    mine = names("", None, alone=True).owned
-    assert mine("anything")
+@pytest.mark.parametrize("alone", [True, False])
+def test_only_what_lessons_own_goes_unless_one_asks_for_more(alone: bool) -> None:  # noqa: FBT001
+    mine = names("", None, alone=alone).owned
+    assert mine("hello")
+    assert not mine("production-orders")
+    assert not mine("acme-readings-dead")
+
+
+def test_everything_is_all_but_what_is_the_brokers_own_and_the_rooms_board() -> None:
+    mine = names("", None, alone=True, everything=True).owned
+    assert mine("hello")
+    assert mine("acme-readings-dead")
+    assert not mine("lab-progress/monday/ana")
     assert not mine("__consumer_offsets")
     assert not mine("_schemas")
     assert not mine("$SYS/broker/uptime")
-
-
-def test_among_others_only_what_lessons_own_goes() -> None:
-    mine = names("", None, alone=False).owned
-    assert mine("hello")
-    assert not mine("production-orders")
 
 
 def test_one_lesson_takes_only_its_own() -> None:

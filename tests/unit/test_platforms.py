@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,9 @@ import pytest
 from helpers import lab
 from helpers.lab.errors import LabError
 from helpers.lab.runtime import launch, processes
+from helpers.lessons import LESSONS
 from helpers.paths import ROOT
+from tests.notebooks import anatomy
 
 MODULES = sorted((ROOT / "helpers").rglob("*.py"))
 # What Windows' Python does not have, or has without effect.
@@ -165,3 +168,17 @@ def test_a_scratch_kafka_on_windows_says_wsl2_too() -> None:
     with pytest.raises(LabError, match="natively on Windows") as caught:
         lab.scratch("kafka").start()
     assert "WSL2" in caught.value.remedy
+
+
+def test_the_message_on_windows_names_the_lessons_that_start_a_kafka_of_their_own() -> None:
+    named = re.search(r"all lessons but ([\d, andto]+), which start a Kafka", launch._WSL)
+    assert named
+    spans = [(first, last or first) for first, last in re.findall(r"(\d\d)(?: to (\d\d))?", named[1])]
+    kafka = re.compile(r"lab\.(cluster|secured)\(|lab\.scratch\((?s:.*)\"kafka\"")
+    start = [
+        number
+        for number, lesson in LESSONS.items()
+        for cell in anatomy.Lesson.read(lesson.path).cells
+        if cell.cell_type == "code" and kafka.search(cell.source)
+    ]
+    assert sorted({*start}) == [each for each in LESSONS if any(first <= each <= last for first, last in spans)]

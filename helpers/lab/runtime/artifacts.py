@@ -59,11 +59,9 @@ def listed(*services: str) -> list[Artifact]:
         service, coordinates, size, sha256 = line.split("\t")
         coordinates, _, packaging = coordinates.partition("@")
         group, name, version, *classifier = coordinates.split(":")
-        if not services or service in services:
-            artifacts.append(
-                Artifact(service, group, name, version, "".join(classifier), packaging or "jar", int(size), sha256)
-            )
-    return artifacts
+        made = Artifact(service, group, name, version, "".join(classifier), packaging or "jar", int(size), sha256)
+        artifacts.append(made)
+    return [each for each in artifacts if not services or each.service in services]
 
 
 def missing(artifacts: Iterable[Artifact], cache: Path) -> list[Artifact]:

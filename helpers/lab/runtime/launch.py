@@ -19,7 +19,7 @@ _POLL = 0.05
 _DOCTOR = "`lab doctor` checks disk, memory and Java."
 _WSL = (
     "Use WSL2: `wsl --install` in PowerShell, then follow the README in its terminal. For all lessons but 06, 07 and "
-    "11 to 14, which start a Kafka of their own, `docker compose up --wait` with Docker Desktop also serves; so does a "
+    "11 to 15, which start a Kafka of their own, `docker compose up --wait` with Docker Desktop also serves; so does a "
     "Kafka elsewhere (LAB_KAFKA_BOOTSTRAP_SERVERS)."
 )
 

@@ -55,7 +55,7 @@ class Secured(Startable):
 
         run = [sys.executable, "-m", "helpers.lab.services.gate"]
         login = {"user": "registry", "password": self._words["registry"]}
-        proxied = json.dumps({"ip": LOOPBACK, **login, "doors": {gate: f"http://{LOOPBACK}:{behind}"}})
+        proxied = json.dumps({"ip": LOOPBACK, **login, "listeners": {gate: f"http://{LOOPBACK}:{behind}"}})
         proxy = Program(name="gate", title="TLS proxy", command=lambda _: run)
         proxy = adapted(proxy, lambda: {**self._pems, "gate.json": proxied})
         https = replace(REGISTRY, title="TLS proxy", local=self._https, probe=connect)

@@ -71,7 +71,7 @@ async def _serve(config: dict[str, Any]) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain("server.pem")
     login = b"Basic " + base64.b64encode(f"{config['user']}:{config['password']}".encode())
-    for port, behind in config["doors"].items():
+    for port, behind in config["listeners"].items():
         listener = Application([(r".*", _Handler, {"behind": behind, "login": login})], log_function=lambda _: None)
         listener.listen(int(port), config["ip"], ssl_options=context, max_body_size=_BODY)
     await asyncio.Event().wait()

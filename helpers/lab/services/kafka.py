@@ -151,10 +151,8 @@ def _smoke_test(endpoint: KafkaEndpoint, name: str) -> str:
         with Consumer({**endpoint.conf, "group.id": name, "enable.auto.commit": False}) as consumer:
             consumer.assign([TopicPartition(name, 0, 0)])
             message = consumer.poll(_TIMEOUT)
-        if message is None:
-            raise LabError("A record produced to Kafka could not be consumed.")
-        if message.error() is not None:
-            raise KafkaException(message.error())
+        if problem := "none came" if message is None else message.error():
+            raise LabError(f"A record produced to Kafka could not be consumed: {problem}.")
     finally:
         admin.delete_topics([name])[name].exception(_TIMEOUT)
     return "produced and consumed"

@@ -138,7 +138,7 @@ def _listeners(how: Shared, settings: Settings, chosen: Mapping[str, str]) -> di
         if provider in {"given", "compose"}:
             raise LabError(
                 f"The lab can share only services that it starts itself, and {name} comes from elsewhere ({provider}).",
-                remedy="`docker compose down` ends the containers; `lab leave`, or unset the LAB_* variables.",
+                remedy="`docker compose down`, `lab leave`, or unset LAB_* variables; or end the sharing: `lab down`.",
             )
     password = _credentials(settings.home / "share", how.address)
     return {
@@ -191,7 +191,7 @@ def _open(lab: State, settings: Settings, listeners: Mapping[str, Listener]) -> 
         "ip": login.ip,
         "user": login.user,
         "password": login.password,
-        "doors": {listeners[name].port: f"http://127.0.0.1:{lab.services[name].ports[0]}" for name in proxied},
+        "listeners": {listeners[name].port: f"http://127.0.0.1:{lab.services[name].ports[0]}" for name in proxied},
     }
     (folder / "gate.json").write_text(json.dumps(config), encoding="utf-8")
     proxy = processes.start([sys.executable, "-m", "helpers.lab.services.gate"], log=folder / "log.txt", folder=folder)

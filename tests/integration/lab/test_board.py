@@ -97,7 +97,7 @@ def test_the_board_is_served_survives_a_reset_and_is_forgotten(
     with mqtt.connected(client, here.mqtt):
         client.publish(topic, json.dumps(entry._asdict()), qos=1, retain=True).wait_for_publish(30)
         client.publish(f"lab-progress/{room}/ana/start_here/junk", "junk", qos=1, retain=True).wait_for_publish(30)
-    assert run_lab(lab_env, "reset").returncode == 0
+    assert run_lab(lab_env, "reset", "--all").returncode == 0
 
     command = [LAB, "board", "--port", "0"]
     with subprocess.Popen(command, env=lab_env, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL) as process:
@@ -129,6 +129,14 @@ def test_progress_is_shown_reported_and_exported(tmp_path: Path) -> None:
     file = tmp_path / "ana.json"
     assert "On the board you are ana" in run_lab(env, "progress", "--export", str(file)).stdout
     assert record.read(file) == record.load(tmp_path)
+    (tmp_path / "b").mkdir()
+    record.write(tmp_path / "b" / "ana.json", {})
+    answer = run_lab(env, "board", str(file), str(tmp_path / "b" / "ana.json"))
+    assert answer.returncode == 2
+    assert "FILES: several named ana" in answer.stderr
+    answer = run_lab(env, "board", str(file), "--forget")
+    assert answer.returncode == 2
+    assert "--forget: it deletes from the broker, not FILES" in answer.stderr
     answer = run_lab(env, "board", str(tmp_path / "ben.json"))
     assert answer.returncode == 1
     assert "ben.json does not hold a learner's progress" in answer.stderr

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import platform
 import uuid
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -16,9 +18,11 @@ from confluent_kafka.cimpl import NewTopic
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
 from helpers import lessons
+from helpers.checks.brokers import retained
 from helpers.lab import doctor
 from helpers.lab.runtime import artifacts, ports
 from helpers.lab.services import mqtt
+from helpers.lab.services.table import PROGRAMS
 from helpers.lab.settings import Settings
 
 Command = Callable[..., CompletedProcess[str]]
@@ -85,8 +89,17 @@ def test_logs_are_shown(lab_env: dict[str, str], command: Command) -> None:
 def test_the_doctor_finds_a_healthy_lab(lab_env: dict[str, str], command: Command) -> None:
     answer = command(lab_env, "doctor")
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    for what in ("Java", "Memory", "Disk", "Ports", "Packages", "Widgets", "MQTT", "Kafka", "Schema"):
+    for what in ("Lessons", "Java", "Memory", "Disk", "Ports", "Packages", "Widgets", "MQTT", "Kafka", "Schema"):
         assert what in answer.stdout
+    # A report of a problem begins with it: versions, the system, and where each service is and what provides it.
+    for told in (metadata.version("mqtt-and-kafka-lessons"), platform.python_version(), platform.platform()):
+        assert told in answer.stdout
+    for each in json.loads(command(lab_env, "status", "--json").stdout):
+        assert not each["ready"] or f"({each['address']}, {PROGRAMS[each['provider']].title})" in answer.stdout
+
+
+def test_the_version_is_shown(lab_env: dict[str, str], command: Command) -> None:
+    assert command(lab_env, "--version").stdout == f"lab, version {metadata.version('mqtt-and-kafka-lessons')}\n"
 
 
 def test_the_doctor_names_a_remedy(here: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -193,6 +206,40 @@ def test_reset_deletes_ones_own_and_nothing_else(lab_env: dict[str, str], here: 
         assert names <= left
         assert command({**lab_env, "LAB_NAMESPACE": theirs}, "reset").returncode == 0
     assert command(env, "reset").stdout.strip() == "There was nothing to delete."
+
+
+def test_what_one_made_for_oneself_goes_only_with_all(
+    lab_env: dict[str, str], here: Any, command: Command, unique: Callable[[str], str]
+) -> None:
+    mine = unique("acme")
+    _make(here, "", mine)
+    _make(here, "", "log")  # a lesson's word
+    names = {f"{mine}-{what}" for what in ("readings", "group", "readings-value")}
+    assert "1 topic" in command(lab_env, "reset").stdout
+    left = _there(here)
+    assert names <= left
+    assert "log-readings" not in left
+    everything = command(lab_env, "reset", "--all")
+    assert everything.returncode == 0, everything.stderr
+    assert not names & _there(here)
+    assert retained(here, f"{mine}/#") == {}
+
+
+@pytest.mark.parametrize(
+    ("env", "more"),
+    [
+        ({"LAB_NAMESPACE": "ana"}, []),
+        ({}, ["--lesson", "02"]),
+        ({"LAB_REGISTRY_URL": "https://other.example", "LAB_REGISTRY_PROVIDER": "given", "LAB_NAMESPACE": "ana"}, []),
+    ],
+    ids=["a namespace", "one lesson", "external"],
+)
+def test_all_is_refused_where_it_could_mean_less_or_be_anothers(
+    lab_env: dict[str, str], command: Command, env: dict[str, str], more: list[str]
+) -> None:
+    answer = command({**lab_env, **env}, "reset", "--all", *more)
+    assert answer.returncode == 2
+    assert "--all: it is for your own lab" in answer.stderr
 
 
 def test_the_settings_of_the_tests_lab_are_those_of_its_environment(lab_env: dict[str, str]) -> None:

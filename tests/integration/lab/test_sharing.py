@@ -147,7 +147,7 @@ def test_every_service_works_from_other_machines(room: Room, unique: Callable[[s
 @pytest.mark.parametrize("service", list(SERVICES))
 @pytest.mark.parametrize("password", ["", "wrong"])
 def test_nobody_connects_without_the_password(room: Room, service: str, password: str) -> None:
-    # Somebody on this machine was let in without one, just now: that must not open the other door.
+    # Somebody on this machine connected without one, just now: that must not let anybody connect from another machine.
     local = {each.service.name: each for each in lab.status(room.settings)}[service]
     if local.endpoint is None:
         pytest.skip("InfluxDB is not installed")
@@ -239,6 +239,9 @@ def test_two_learners_do_the_same_lessons_at_once(room: Room, unique: Callable[[
     # The instructor's own reset touches no learner; asked to, it clears one, or all.
     assert run_lab(room.env, "reset").returncode == 0
     assert made("log")[ben["name"]] == first[ben["name"]]
+    everything = run_lab(room.env, "reset", "--all")
+    assert everything.returncode == 2
+    assert "--all: it is for your own lab" in everything.stderr
     assert "topic" in run_lab(room.env, "reset", "--learner", ben["name"]).stdout
     assert made("log")[ben["name"]] == set()
     run_lab(ana["env"], "run", "00")

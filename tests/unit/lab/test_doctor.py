@@ -22,6 +22,11 @@ def lacks(name: str, provider: str) -> Status:
     return Status(service=SERVICES[name], provider=provider, endpoint=None, problem="not running")
 
 
+def found(name: str, provider: str, *, problem: str = "") -> Status:
+    endpoint = SERVICES[name].local(1, provider)
+    return Status(service=SERVICES[name], provider=provider, endpoint=endpoint, problem=problem)
+
+
 KAFKA = [lacks("kafka", "kafka")]
 
 
@@ -162,3 +167,17 @@ def test_the_limit_of_a_container_counts(
         for name, text in files.items():
             (tmp_path / f"memory.{name}").write_text(f"{text}\n")
     assert doctor._memory([]).seen.startswith(f"{room} available")
+
+
+@pytest.mark.parametrize(
+    ("provider", "by", "logs"),
+    [("influxd", "InfluxDB", "`lab logs influxdb`"), ("compose", "Docker Compose", "`docker compose logs influxdb`")],
+)
+def test_a_row_names_the_services_address_and_who_provides_it(provider: str, by: str, logs: str) -> None:
+    good = doctor._smoke_test(found("influxdb", provider), "hello")
+    assert good.passed
+    assert good.seen.endswith(f" ms (http://127.0.0.1:1, {by})")
+    bad = doctor._smoke_test(found("influxdb", provider, problem="Connection refused"), "hello")
+    assert not bad.passed
+    assert bad.seen == f"Connection refused (http://127.0.0.1:1, {by})"
+    assert logs in bad.remedy

@@ -50,7 +50,7 @@ def trusting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
 def configuration(port: int, behind: int) -> dict[str, Any]:
     """What the gate finds in ``gate.json``."""
     services = {str(port): f"http://{LOOPBACK}:{behind}"}
-    return {"ip": LOOPBACK, "user": "workshop", "password": "hunter2", "doors": services}
+    return {"ip": LOOPBACK, "user": "workshop", "password": "hunter2", "listeners": services}
 
 
 async def ask(target: str, trusting: ssl.SSLContext, *, login: str = LOGIN) -> bytes:
