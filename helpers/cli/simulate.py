@@ -54,14 +54,12 @@ class Plan:
             cause = f"{self.topic!r} contains a brace that is not part of {{device}}"
             raise ConfigurationError("--topic", cause, remedy="Use {device} only.") from error
         if not sample or set(sample) & set("+#"):
-            raise ConfigurationError(
-                "--topic", f"{self.topic!r} is not a valid topic name", remedy="Leave out + and #."
-            )
+            cause = f"{self.topic!r} is not a valid topic name"
+            raise ConfigurationError("--topic", cause, remedy="Leave out + and #.")
 
     def readings(self) -> Iterator[Reading]:
         """The readings in order; the fleet's clock starts now and each generator sends one every size/rate seconds."""
-        fleet = Fleet(size=self.size, seed=self.seed, start=datetime.now(UTC))
-        endless = fleet.readings(every=self.size / self.rate)
+        endless = Fleet(size=self.size, seed=self.seed, start=datetime.now(UTC)).readings(every=self.size / self.rate)
         return islice(endless, round(self.duration * self.rate)) if self.duration else endless
 
 
@@ -82,9 +80,7 @@ def publish(client: mqtt.Client, ns: str, plan: Plan, *, on_sent: Callable[[int]
     sent = expected = 0
     with contextlib.suppress(KeyboardInterrupt):
         for reading in plan.readings():
-            due = began + sent / plan.rate
-            if (ahead := due - time.monotonic()) > 0:
-                time.sleep(ahead)
+            time.sleep(max(0.0, began + sent / plan.rate - time.monotonic()))
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.UserProperty = reading.headers()
             topic = f"{ns}{plan.topic.format(device=reading.generator_id)}"
