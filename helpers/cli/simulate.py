@@ -43,7 +43,7 @@ class Plan:
     def __post_init__(self) -> None:
         for option, value, low, high, more in (
             ("--size", self.size, 1, 1e6, ""),
-            ("--rate", self.rate, self.size / _LONGEST, 1000 * self.size, ", or a larger --size"),
+            ("--rate", self.rate, 0.001, 1000 * self.size, ", or a larger --size"),
             ("--duration", self.duration, 0, _LONGEST, "; 0 means until Ctrl-C"),
         ):
             if not low <= value <= high:

@@ -36,7 +36,7 @@ SCHEMA = Schema('{"type": "object", "properties": {"fuel": {"type": "number"}}}'
         (["run", "77"], "there is no lesson '77'"),
         (["logs", "teapot"], "is not one of"),
         (["prefetch", "--to", "x", "--from", "."], "contradict each other"),
-        (["simulate", "--rate", "0"], "Use more than 0"),
+        (["simulate", "--rate", "0"], "Use 0.001 to 6000"),
         (["simulate", "--topic", "a/#"], "Leave out + and #"),
         (["bridge", "--from", "a/{b"], "has no level named device"),
     ],
