@@ -81,7 +81,8 @@ def _answered(recorder: Recorder, numbers: list[str]) -> Result:
 
 def _stuck(recorder: Recorder) -> str:
     """Where commands without an answer are, as a hint."""
-    if dead := recorder.kafka_records(_DEAD):
+    # A record of an earlier try may become a dead letter late; without a key it is one of those.
+    if dead := [each for each in recorder.kafka_records(_DEAD) if each.key() == _ORDERED.encode()]:
         return f"The bridge put a command into {_DEAD}: {header(dead[-1], 'dead-letter.reason')}"
     if brokers.lag(recorder.here, _CARRIER, _COMMANDS):
         return "The bridge has stopped: it has not carried all commands. begin() starts it again."
