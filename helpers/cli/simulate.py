@@ -20,7 +20,6 @@ from helpers.fleet.fleet import Fleet, Reading
 _IN_FLIGHT = 1000
 _ACK_TIMEOUT = 30.0
 _LOOK_EVERY = 0.02
-_LONGEST = 1e9  # seconds, of a simulation and between two readings of a generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +43,7 @@ class Plan:
         for option, value, low, high, more in (
             ("--size", self.size, 1, 1e6, ""),
             ("--rate", self.rate, 0.001, 1000 * self.size, ", or a larger --size"),
-            ("--duration", self.duration, 0, _LONGEST, "; 0 means until Ctrl-C"),
+            ("--duration", self.duration, 0, 1e9, "; 0 means until Ctrl-C"),
         ):
             if not low <= value <= high:
                 raise ConfigurationError(option, f"cannot be {value:g}", remedy=f"Use {low:g} to {high:g}{more}.")
@@ -80,7 +79,8 @@ def publish(client: mqtt.Client, ns: str, plan: Plan, *, on_sent: Callable[[int]
     sent = expected = 0
     with contextlib.suppress(KeyboardInterrupt):
         for reading in plan.readings():
-            time.sleep(max(0.0, began + sent / plan.rate - time.monotonic()))
+            if (ahead := began + sent / plan.rate - time.monotonic()) > 0:
+                time.sleep(ahead)
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.UserProperty = reading.headers()
             topic = f"{ns}{plan.topic.format(device=reading.generator_id)}"
