@@ -78,7 +78,7 @@ class Scratch(Startable):
             return self
         _meant_to_run.discard(self)  # until it is ready, its start says what goes wrong
         launch.prepare([self._program], self._settings, OnScreen())
-        if self._instance is None:
+        if first := self._instance is None:
             processes.sweep()
             folder = Path(tempfile.mkdtemp(prefix=f"scratch-{self.provider}-"))
             (folder / processes.SCRATCH).touch()
@@ -88,12 +88,11 @@ class Scratch(Startable):
         try:
             self._process = launch.launch(self._program, self._instance, owned=True)
             launch.await_ready(self._service, self._program, self._instance, self._process, again="this cell")
-        except LabError:
-            if self._process is not None:
-                self._process.kill()  # its log stays until Python ends, since the error names it
-            raise
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            for _, process in processes.started_in([self._instance.folder]):  # an interrupt may have come anywhere
+                process.kill()
+            if first and not isinstance(error, LabError):  # that names its log, which stays until Python ends
+                self.close()
             raise
         _meant_to_run.add(self)
         return self
@@ -109,8 +108,8 @@ class Scratch(Startable):
 
     def kill(self) -> None:
         """SIGKILL: the broker ends at once, as in a power cut."""
+        _meant_to_run.discard(self)  # first: an interrupted kill is no broker that ended by itself
         self._running.kill()
-        _meant_to_run.discard(self)
 
     def stop(self) -> None:
         """SIGTERM: the broker ends in good order, or at once if this is interrupted."""

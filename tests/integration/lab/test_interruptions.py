@@ -27,6 +27,7 @@ from helpers.cli import main as cli
 from helpers.lab.errors import DownloadError, LabError
 from helpers.lab.runtime import artifacts, launch, processes
 from helpers.lab.runtime.artifacts import Artifact
+from helpers.lab.scratch.broker import require_running
 from helpers.lab.services import mqtt
 from helpers.lab.services.base import Names
 from helpers.lab.services.mqtt import MQTT
@@ -118,6 +119,62 @@ def test_a_scratch_broker_of_a_killed_kernel_is_ended(lab_env: dict[str, str]) -
     mine.close()
     with lab.scratch("mqtt"):  # another test's sweep may have come first, and still be at it
         wait_until(lambda: not psutil.pid_exists(pid))
+
+
+def interrupted(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, and then Ctrl-C."""
+
+    def until_interrupted(*arguments: Any, **options: Any) -> None:
+        function(*arguments, **options)
+        raise KeyboardInterrupt
+
+    return until_interrupted
+
+
+def test_a_scratch_broker_whose_kill_was_interrupted_did_not_end_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    with lab.scratch("mqtt") as broker:
+        with monkeypatch.context() as patch:
+            patch.setattr(processes.Process, "kill", interrupted(processes.Process.kill))
+            with pytest.raises(KeyboardInterrupt):
+                broker.kill()
+        assert not broker.alive
+        require_running()
+
+
+@pytest.mark.parametrize("step", ["launch", "await_ready"])
+def test_an_interrupted_restart_of_a_scratch_broker_leaves_its_data_and_no_process(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lab.scratch("mqtt") as broker:
+        folder, address = broker.log.parent, broker.address
+        broker.kill()
+        with monkeypatch.context() as patch:
+            patch.setattr(launch, step, interrupted(getattr(launch, step)))
+            with pytest.raises(KeyboardInterrupt):
+                broker.start()
+        assert not list(processes.started_in([folder]))
+        broker.start()
+        assert (broker.log.parent, broker.address) == (folder, address)
+
+
+@pytest.mark.parametrize("step", ["launch", "await_ready"])
+def test_an_interrupted_first_start_of_a_scratch_broker_leaves_nothing(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+    real = launch.launch
+
+    def noting(program: Any, instance: Any, **options: Any) -> processes.Process:
+        made.append(instance.folder)
+        return real(program, instance, **options)
+
+    monkeypatch.setattr(launch, "launch", noting)
+    monkeypatch.setattr(launch, step, interrupted(getattr(launch, step)))
+    with pytest.raises(KeyboardInterrupt):
+        lab.scratch("mqtt").start()
+    [folder] = made
+    assert not list(processes.started_in([folder]))
+    assert not folder.exists()
 
 
 def test_a_service_that_fails_does_not_make_the_lab_forget_the_others(
