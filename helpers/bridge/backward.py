@@ -39,6 +39,7 @@ class Backward(Runner[CommandsConfig]):
         super().__init__(config, on_snapshot, every)
         self._consumer: Consumer | None = None
         self._producer: Producer | None = None  # of dead letters
+        self._errors: deque[KafkaError] = deque()
         self._largest = 0
         self._assigned = self._alone = False
         self._packet_ids = itertools.cycle(range(1, _PACKET_IDS + 1))
@@ -47,7 +48,7 @@ class Backward(Runner[CommandsConfig]):
         self._sent: dict[int, Command] = {}
 
     def _open(self) -> bool:
-        config, own = self._config, {"error_cb": self._kafka_error, "logger": log}
+        config, own = self._config, {"error_cb": self._errors.append, "logger": log}
         self._largest = check_topics({**config.kafka, **own}, config.kafka_topics, self._note_error)
         if self._largest:
             if config.dead_letter_topic:
@@ -56,19 +57,20 @@ class Backward(Runner[CommandsConfig]):
             self._consumer.subscribe([config.route.topic], on_assign=self._assign, on_revoke=self._revoke)
         return self._largest > 0
 
-    def _kafka_error(self, error: KafkaError) -> None:
-        self._note_error(error.str())
-        raise_if_refused(error)
+    def _report(self) -> None:
+        # Not where they are heard: what a callback raises in consume() makes close() wait for ever.
+        while self._errors:
+            self._note_error((error := self._errors.popleft()).str())
+            raise_if_refused(error)
+        super()._report()
 
     def _close(self) -> None:
         if self._consumer is not None:
             self._consumer.close()
 
     def _in_flight(self) -> tuple[int, int, float | None]:
-        try:
-            return len(self._window), 0, self._window[0].since
-        except IndexError:
-            return 0, 0, None
+        window = [*self._window]
+        return len(window), 0, window[0].since if window else None
 
     def _assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._assigned = bool(partitions)
@@ -114,7 +116,7 @@ class Backward(Runner[CommandsConfig]):
             elif error.fatal():
                 raise BridgeError(f"Kafka: {error.str()}")
             else:
-                self._kafka_error(error)
+                self._errors.append(error)
         return len(records)
 
     def _send(self, connection: Connection) -> None:

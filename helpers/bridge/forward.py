@@ -102,9 +102,8 @@ class Forward(Runner[BridgeConfig]):
         self._acknowledge(connection)
         connection.keep_alive()
         self._report()
-        if packets or reports:
-            return 0.0
-        return SHORT_SLICE if self._sink.outstanding else SLICE
+        idle = SHORT_SLICE if self._sink.outstanding else SLICE
+        return 0.0 if packets or reports else idle
 
     def _receive(self, packets: list[mqtt5.Packet]) -> None:
         """Pass on what came. Here, and in what it calls for each message, the bridge spends its time."""
