@@ -27,6 +27,14 @@ INTERRUPTED = (
 )
 
 
+# A deadline for an interrupted kernel to be ready again.
+ANSWER_SECONDS = 60
+
+
+class StuckKernelError(AssertionError):
+    """A cell goes on after its deadline and an interrupt. The message tells the problems until then."""
+
+
 class Learner:
     """Someone who runs cells of a notebook in a kernel, and notes what went wrong: ``problems``.
 
@@ -87,6 +95,10 @@ class Learner:
         except CellTimeoutError:
             self.note(cell, occasion, [f"not done after {execution.CELL_SECONDS} s"])
             await self.client.km.interrupt_kernel()
+            try:
+                await self.client.kc.kernel_info(reply=True, timeout=ANSWER_SECONDS)
+            except TimeoutError:  # each cell to come would wait as long
+                raise StuckKernelError("\n".join(self.problems)) from None
 
     def note(self, cell: Any, occasion: str, problems: list[str]) -> None:
         self.problems += [f"{cell.id}, {occasion}: {each}" for each in problems]

@@ -17,9 +17,9 @@ from nbformat.v4 import new_code_cell
 
 from helpers import lessons as table
 from helpers.paths import NOTEBOOKS, ROOT
-from tests.notebooks import outages, sample
+from tests.notebooks import execution, learner as learner_module, outages, sample
 from tests.notebooks.anatomy import Lesson, lessons, tags, with_solutions
-from tests.notebooks.learner import Learner
+from tests.notebooks.learner import Learner, StuckKernelError
 
 # A cell that takes longer is one that people interrupt.
 LONG_SECONDS = 2.0
@@ -96,6 +96,14 @@ def test_what_an_interrupt_leaves_behind_is_found(tmp_path: Path) -> None:
 
     thaws = leaves.replace("time.sleep(2.2)\n", "try:\n    time.sleep(2.2)\nfinally:\n    ")
     assert problems_of(tmp_path, thaws) == []
+
+
+def test_a_kernel_that_no_interrupt_ends_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "CELL_SECONDS", 20)
+    monkeypatch.setattr(learner_module, "ANSWER_SECONDS", 1)
+    stuck = "import signal\nimport time\n\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(300)"
+    with pytest.raises(StuckKernelError, match=r"^cell-0, first run: not done after 20 s$"):
+        problems_of(tmp_path, stuck)
 
 
 def test_a_solution_that_works_only_until_the_first_cell_runs_again_is_found(tmp_path: Path) -> None:
