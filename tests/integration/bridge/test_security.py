@@ -14,11 +14,11 @@ import pytest
 import trustme
 
 from helpers import lab
-from helpers.bridge import Bridge, BridgeError, CommandsConfig, backward
+from helpers.bridge import Bridge, BridgeError, backward
 from helpers.lab.runtime import ports
 from helpers.lab.runtime.program import on_path
-from helpers.topics import TopicMapping
 from tests.integration.bridge.support import Bench, wait_until
+from tests.integration.bridge.test_commands import config
 
 
 @dataclass
@@ -144,14 +144,6 @@ def test_a_wrong_password_for_kafka_ends_the_bridge_back(
 ) -> None:
     if heard_by == "the consumer":  # as if the password had been changed a moment later
         monkeypatch.setattr(backward, "check_topics", lambda *_: 1_000_000)
-    settings = CommandsConfig(
-        mqtt=bench.mqtt.mqtt,
-        kafka={**sasl[1], "sasl.password": "wrong"},
-        client_id=f"{bench.name}-back",
-        group_id=f"{bench.name}-back",
-        route=TopicMapping(f"{bench.name}/{{device}}/commands", topic=bench.topic, key="{device}"),
-        dead_letter_topic=bench.dead,
-    )
-    bridge = Bridge(settings)
+    bridge = Bridge(config(bench, kafka={**sasl[1], "sasl.password": "wrong"}))
     with pytest.raises(BridgeError, match="Kafka refused the bridge"), bridge:
         wait_until(lambda: bridge.error is not None, "the bridge ends")
